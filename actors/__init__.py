@@ -1,0 +1,10 @@
+"""Background and scheduled jobs: Dramatiq actors on RabbitMQ that keep their word.
+
+Importing this package never connects to anything.
+"""
+
+from actors.assembly import broker, configure, enqueue_many, settings
+from actors.decorator import Actor, actor
+from actors.errors import ActorsError
+
+__all__ = ["Actor", "ActorsError", "actor", "broker", "configure", "enqueue_many", "settings"]

@@ -1,0 +1,164 @@
+"""The composition root: settings become the broker, with its middleware in one order."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from typing import Any
+
+import dramatiq
+from dramatiq.middleware import (
+    AgeLimit,
+    Callbacks,
+    CurrentMessage,
+    Middleware,
+    Pipelines,
+    Retries,
+    ShutdownNotifications,
+)
+
+from actors.brokers.nodes import Nodes, mask_password
+from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
+from actors.brokers.topology import Topology
+from actors.configuration import Settings, read
+from actors.encoding import Encoder
+from actors.errors import SettingsError
+from actors.loading import Boot
+from middleware import AsyncIO, RestoreArguments, TimeLimit
+
+log = logging.getLogger("actors")
+
+_settings: Settings | None = None
+_options: RabbitmqOptions | None = None
+
+
+def settings() -> Settings:
+    """Return the settings of this process; they are read at first use and stay the same from then on.
+
+    Raises:
+        SettingsError: one is unknown or malformed.
+    """
+    global _settings
+    if _settings is None:
+        _settings = read({})
+    return _settings
+
+
+def configure(**overrides: Any) -> Settings:
+    """Set settings from code, in place of the environment's; for applications with a configuration of their own.
+
+    Call it before the first send; actors that are declared already are routed anew.
+
+    Args:
+        **overrides: fields of :class:`~actors.configuration.Settings`, such as ``broker_url="amqp://…"``.
+
+    Raises:
+        SettingsError: one is unknown or malformed, or the broker is in use with other settings.
+    """
+    global _settings
+    new = read(overrides)
+    if _options is not None and new != _settings:
+        raise SettingsError("configure() came too late: the broker is in use; call it before the first send")
+    _settings = new
+    for actor in broker.actors.values():
+        actor.queue_name = queue_of(actor.actor_name, getattr(actor, "declared_queue", actor.queue_name))
+    broker.queues.clear()
+    for actor in broker.actors.values():
+        broker.declare_queue(actor.queue_name)
+    return new
+
+
+def queue_of(actor_name: str, declared: str) -> str:
+    """Return the queue of an actor: the first route in ``ACTORS_QUEUE_ROUTES`` that matches it, else *declared*."""
+    routes = settings().queue_routes
+    if actor_name in routes:
+        return routes[actor_name]
+    return next((queue for pattern, queue in routes.items() if fnmatchcase(actor_name, pattern)), declared)
+
+
+def enqueue_many(messages: Iterable[dramatiq.Message[Any]]) -> list[dramatiq.Message[Any]]:
+    """Send many messages with pipelined confirms, and return them once all are confirmed.
+
+    Args:
+        messages: what ``actor.message(...)`` returns; taken a thousand at a time.
+
+    Raises:
+        EnqueueError: some were not confirmed: its ``unconfirmed``.
+    """
+    current = dramatiq.get_broker()
+    if isinstance(current, RabbitmqBroker):
+        return current.enqueue_many(messages)
+    return [current.enqueue(message) for message in messages]
+
+
+def identity() -> dict[str, Any]:
+    """Return what this process works with, for its start line and for comparing it with others; no passwords."""
+    current = settings()
+    return {
+        "env": current.env,
+        "broker": ", ".join(mask_password(url) for url in current.broker_url),
+        "store": mask_password(current.store_url),
+        "queue_prefix": current.queue_prefix,
+        "queue_type": current.queue_type,
+        "queues": sorted(broker.queues),
+        "actors": len(broker.actors),
+        "versions": {
+            "dramatiq-once": version("dramatiq-once"),
+            "dramatiq": version("dramatiq"),
+            "pika": version("pika"),
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _rabbitmq_options() -> RabbitmqOptions:
+    """Return the broker's options; the first call is this process's start, and logs it."""
+    global _options
+    if _options is None:
+        _options = _options_of(settings())
+        log.info("start: %s", " ".join(f"{name}={value}" for name, value in identity().items()))
+    return _options
+
+
+def _options_of(current: Settings) -> RabbitmqOptions:
+    return RabbitmqOptions(
+        nodes=Nodes(
+            urls=current.broker_url,
+            heartbeat_s=current.broker_heartbeat_s,
+            ca_file=current.broker_ca_file,
+            cert_file=current.broker_cert_file,
+            key_file=current.broker_key_file,
+        ),
+        topology=Topology(
+            queue_type=current.queue_type, prefix=current.queue_prefix, max_priority=current.queue_max_priority
+        ),
+        prefetch=current.prefetch,
+        publish_timeout_s=current.publish_timeout_ms / 1000,
+        publish_attempts=current.publish_attempts,
+        publish_window=current.publish_window,
+        max_message_bytes=current.max_message_bytes,
+    )
+
+
+def middleware() -> list[Middleware]:
+    """Return all middleware, in the one order: before-hooks run first to last, after-hooks last to first."""
+    return [
+        Boot(settings),
+        CurrentMessage(),
+        AgeLimit(),
+        ShutdownNotifications(),
+        Callbacks(),
+        Pipelines(),
+        Retries(max_retries=5),
+        AsyncIO(),
+        RestoreArguments(),
+        TimeLimit(),
+    ]
+
+
+broker = RabbitmqBroker(_rabbitmq_options, middleware=middleware())
+dramatiq.set_encoder(Encoder())
+dramatiq.set_broker(broker)

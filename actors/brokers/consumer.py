@@ -1,0 +1,197 @@
+"""Takes messages from one logical queue, and acks them in batches."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import dramatiq
+from dramatiq.errors import BrokerError, DecodeError
+from pika import BasicProperties
+from pika.channel import Channel
+from pika.spec import Basic
+
+from actors.brokers.nodes import Nodes
+from actors.brokers.session import Session
+from actors.brokers.topology import Queue
+from actors.errors import ActorsError
+
+Bury = Callable[[str, bytes, str | None, Callable[[bool], None]], None]
+
+log = logging.getLogger(__name__)
+
+
+class Delivery(dramatiq.MessageProxy):
+    """A message as RabbitMQ delivered it.
+
+    Attributes:
+        redelivered: it was delivered before and never acked.
+        requeue: set when its outcome could not be made durable: it goes back to its queue instead of being acked.
+        generation, tag: which delivery this is; good only on the channel of that generation.
+        body: the bytes that were delivered.
+    """
+
+    def __init__(
+        self, message: dramatiq.Message[Any], *, redelivered: bool, generation: int, tag: int, body: bytes
+    ) -> None:
+        super().__init__(message)
+        self.redelivered = redelivered
+        self.requeue = False
+        self.generation = generation
+        self.tag = tag
+        self.body = body
+
+
+class Consumer(dramatiq.Consumer):
+    """Iterates over the messages of all generations of one logical queue.
+
+    It survives the loss of its connection by itself: until there is a new one it yields None, which
+    leaves its thread free to stop. A delivery tag is good for its own channel only; settling a message of an
+    earlier channel does nothing, since RabbitMQ has given that message to somebody else by then.
+
+    Args:
+        nodes: where to connect.
+        queue_name: the logical queue; messages that claim to belong to another are made to belong to this one.
+        find_queues: called for each new channel; returns the physical queues to consume.
+        bury: called with queue, body, message id and a callback; sends the body to the dead letters, and calls
+            back with whether it is durable there.
+        prefetch: how many messages may be delivered and unacked, a physical queue.
+        idle_ms: the longest that one step of the iteration waits, in milliseconds.
+    """
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        *,
+        queue_name: str,
+        find_queues: Callable[[str], list[Queue]],
+        bury: Bury,
+        prefetch: int,
+        idle_ms: int,
+    ) -> None:
+        self.queue_name = queue_name
+        self._find_queues = find_queues
+        self._bury = bury
+        self._prefetch = prefetch
+        self._arrived: deque[Delivery] = deque()
+        self._settled: deque[tuple[int, int, bool]] = deque()
+        self._awake = False
+        # The tags delivered on this channel and not yet settled; they rise by one.
+        self._outstanding: set[int] = set()
+        self._oldest = self._newest = 1
+        self._session = Session(
+            nodes, f"consumer of {queue_name}", on_open=self._consume, on_lost=self._lost, idle_s=idle_ms / 1000
+        )
+
+    def __next__(self) -> dramatiq.MessageProxy | None:
+        if not self._arrived:
+            self._session.pump()
+        return self._arrived.popleft() if self._arrived else None
+
+    def ack(self, message: dramatiq.MessageProxy) -> None:
+        """Tell RabbitMQ that *message* is done, or to deliver it again where its outcome is not durable."""
+        assert isinstance(message, Delivery)  # noqa: S101
+        self._settle(message.generation, message.tag, requeue=message.requeue)
+
+    def nack(self, message: dramatiq.MessageProxy) -> None:
+        """Forward *message* to the dead letters, and ack it once that is confirmed; else requeue it."""
+        assert isinstance(message, Delivery)  # noqa: S101
+        try:
+            body = message._message.encode()
+        except ActorsError as error:
+            log.error("message %s: what its middleware noted can't be encoded: %s", message.message_id, error)
+            body = message.body
+        self._dead_letter(body, message.message_id, message.generation, message.tag)
+
+    def requeue(self, messages: Iterable[dramatiq.MessageProxy]) -> None:
+        """Give *messages* back at shutdown; closing the channel would, too, but only later."""
+        for message in messages:
+            assert isinstance(message, Delivery)  # noqa: S101
+            self._settle(message.generation, message.tag, requeue=True)
+
+    def close(self) -> None:
+        """Send the acks that are still due, and disconnect."""
+        self._flush()
+        self._session.close()
+
+    def _dead_letter(self, body: bytes, message_id: str | None, generation: int, tag: int) -> None:
+        self._bury(
+            self.queue_name, body, message_id, lambda durable: self._settle(generation, tag, requeue=not durable)
+        )
+
+    def _settle(self, generation: int, tag: int, *, requeue: bool) -> None:
+        """Note the end of a delivery; safe from any thread."""
+        self._settled.append((generation, tag, requeue))
+        # Worker threads race here; the worst that comes of it is one wake-up too many.
+        if not self._awake:
+            self._awake = True
+            self._session.call_soon(self._flush)
+
+    # All that follows runs on the consumer's thread.
+
+    def _consume(self, channel: Channel) -> None:
+        try:
+            queues = self._find_queues(self.queue_name)
+        except BrokerError as error:
+            self._session.drop(str(error))
+            return
+        self._oldest = self._newest = 1
+        channel.add_on_cancel_callback(lambda _: self._session.drop("RabbitMQ cancelled the consumer"))
+        channel.basic_qos(prefetch_count=self._prefetch)
+        generation = self._session.generation
+        for queue in queues:
+            channel.basic_consume(queue.name, lambda *delivery: self._deliver(generation, *delivery))
+
+    def _deliver(
+        self, generation: int, _: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
+    ) -> None:
+        tag = method.delivery_tag
+        self._outstanding.add(tag)
+        self._newest = tag
+        try:
+            message = dramatiq.Message.decode(body)
+            if message.queue_name != self.queue_name:
+                # Dramatiq's worker looks its consumer up by this name, and dies where there is none.
+                message = message.copy(queue_name=self.queue_name)
+        except DecodeError as error:
+            log.error("queue %r: a message that can't be decoded goes to the dead letters: %s", self.queue_name, error)
+            self._dead_letter(body, properties.message_id, generation, tag)
+            return
+        self._arrived.append(
+            Delivery(message, redelivered=method.redelivered, generation=generation, tag=tag, body=body)
+        )
+
+    def _lost(self, _: str) -> None:
+        self._arrived.clear()
+        self._outstanding.clear()
+
+    def _flush(self) -> None:
+        """Send the acks and requeues that have come together."""
+        self._awake = False
+        channel, generation = self._session.channel, self._session.generation
+        done: list[int] = []
+        while self._settled:
+            of_generation, tag, requeue = self._settled.popleft()
+            if channel is None or of_generation != generation or tag not in self._outstanding:
+                log.debug("queue %r: a message ended after its channel did; it is delivered again", self.queue_name)
+            elif requeue:
+                self._outstanding.remove(tag)
+                channel.basic_nack(tag, requeue=True)
+            else:
+                self._outstanding.remove(tag)
+                done.append(tag)
+        if channel is not None and done:
+            self._ack(channel, sorted(done))
+
+    def _ack(self, channel: Channel, done: list[int]) -> None:
+        """Ack all below the oldest outstanding tag in one frame, the others one by one."""
+        while self._oldest <= self._newest and self._oldest not in self._outstanding:
+            self._oldest += 1
+        below = [tag for tag in done if tag < self._oldest]
+        if below:
+            # One multiple ack covers them; its tag is outstanding in RabbitMQ, or the channel would be closed.
+            channel.basic_ack(below[-1], multiple=True)
+        for tag in done[len(below) :]:
+            channel.basic_ack(tag)

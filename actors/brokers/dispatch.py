@@ -1,0 +1,70 @@
+"""Calls middleware hooks, and only those that some middleware overrides."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dramatiq
+from dramatiq.errors import BrokerConnectionError
+from dramatiq.middleware import Middleware, MiddlewareError
+
+log = logging.getLogger(__name__)
+
+
+class Dispatch(dramatiq.Broker):
+    """A broker whose signals cost nothing where no middleware listens, and whose failing hooks lose no message.
+
+    Dramatiq logs what an after-hook raises and goes on to ack the message, so that a retry that could not be
+    published, or a predicate that raised, loses it. Here such a message is requeued or dead-lettered instead.
+    """
+
+    _hooks: dict[str, list[Callable[..., None]]]
+    _hooks_of = -1
+
+    def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        """Call ``before_<signal>`` of each middleware, first to last; only a ``MiddlewareError`` stops it."""
+        for hook in self._listening("before_" + signal):
+            try:
+                hook(self, *args, **kwargs)
+            except MiddlewareError:
+                raise
+            except Exception:
+                log.critical("unexpected failure in %r", hook, exc_info=True)
+
+    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
+        """Call ``after_<signal>`` of each middleware, last to first, whatever the others raise."""
+        for hook in reversed(self._listening("after_" + signal)):
+            try:
+                hook(self, *args, **kwargs)
+            except Exception as error:
+                log.critical("unexpected failure in %r", hook, exc_info=True)
+                if signal == "process_message":
+                    _keep(args[0], error, attempt_failed=kwargs.get("exception") is not None)
+
+    def _listening(self, name: str) -> list[Callable[..., None]]:
+        # Middleware is also inserted into the list directly, by error trackers for example.
+        if self._hooks_of != len(self.middleware):
+            self._hooks, self._hooks_of = {}, len(self.middleware)
+        try:
+            return self._hooks[name]
+        except KeyError:
+            return self._hooks.setdefault(name, list(_overriding(name, self.middleware)))
+
+
+def _overriding(name: str, middleware: list[Middleware]) -> Iterator[Callable[..., None]]:
+    inherited = getattr(Middleware, name, None)
+    for each in middleware:
+        hook = getattr(each, name, None)
+        if hook is not None and getattr(hook, "__func__", hook) is not inherited:
+            yield hook
+
+
+def _keep(message: dramatiq.MessageProxy, error: Exception, *, attempt_failed: bool) -> None:
+    """See that *message*, whose after-hook raised *error*, is not acked while it is nowhere else."""
+    if isinstance(error, BrokerConnectionError):
+        # What follows it (a retry, a callback, the next of a pipeline) was not published: let it run again.
+        message.requeue = True  # type: ignore[attr-defined]
+    elif attempt_failed:
+        message.fail()

@@ -1,0 +1,337 @@
+"""The RabbitMQ broker: Dramatiq's, with confirms, durable delays and consumers that recover by themselves."""
+
+from __future__ import annotations
+
+import atexit
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import dramatiq
+from dramatiq.brokers.rabbitmq import RabbitmqBroker as DramatiqRabbitmqBroker
+from dramatiq.common import q_name
+from dramatiq.errors import BrokerConnectionError, QueueJoinTimeout
+from dramatiq.middleware import Middleware
+from pika import BasicProperties, ConnectionParameters
+
+from actors.brokers.admin import Admin
+from actors.brokers.consumer import Consumer
+from actors.brokers.declarations import Declarations
+from actors.brokers.delays import Hold, Relay
+from actors.brokers.dispatch import Dispatch
+from actors.brokers.nodes import Nodes
+from actors.brokers.publisher import Batch, Publication, Publisher, Refusal
+from actors.brokers.topology import Topology
+from actors.encoding import check_size
+from actors.errors import EnqueueError
+
+Message = dramatiq.Message[Any]
+
+# How many messages of an `enqueue_many` are encoded and in memory at once.
+CHUNK = 1_000
+FIRST_BACKOFF_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class RabbitmqOptions:
+    """What a :class:`RabbitmqBroker` needs to know.
+
+    Attributes:
+        nodes: where RabbitMQ is.
+        topology: what queues are named, and declared with.
+        prefetch: messages delivered and unacked, a queue and worker process.
+        publish_timeout_s: seconds that one send may take, all its attempts and their pauses included.
+        publish_attempts: how often a message is written to a connection before its send gives up.
+        publish_window: messages written and unconfirmed, a process.
+        max_message_bytes: the size of an encoded message that is refused when exceeded.
+    """
+
+    nodes: Nodes
+    topology: Topology
+    prefetch: int = 100
+    publish_timeout_s: float = 10.0
+    publish_attempts: int = 5
+    publish_window: int = 500
+    max_message_bytes: int = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """A message that is being sent: its bytes, and when it is due (ms since the Unix epoch), if later than now."""
+
+    message: Message
+    body: bytes
+    due: int | None
+
+
+class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
+    """Dramatiq's RabbitMQ broker, made to keep its word.
+
+    A send returns once RabbitMQ has confirmed the message, or raises. A message is acked once its outcome is durable.
+    Delays wait in RabbitMQ, not in a worker's memory. Nothing connects before the first send or the start of a worker.
+
+    Args:
+        options: called when they are first needed, so that a broker can exist before the settings do.
+        middleware: the whole list, in order.
+    """
+
+    def __init__(self, options: Callable[[], RabbitmqOptions], *, middleware: list[Middleware]) -> None:
+        self.options = options
+        super().__init__(confirm_delivery=True, middleware=[*middleware, _RelayThread()])
+        self.declarations = Declarations(
+            lambda: self.options().nodes, lambda: self.options().topology, self.get_declared_queues
+        )
+        self.publisher = Publisher(lambda: self.options().nodes, window=lambda: self.options().publish_window)
+        atexit.register(self.publisher.close)
+
+    @property
+    def parameters(self) -> list[ConnectionParameters]:
+        """What Dramatiq's own ``connection`` and ``channel`` connect with."""
+        return self.options().nodes.parameters("application")
+
+    @parameters.setter
+    def parameters(self, _: object) -> None:
+        # Dramatiq sets its default here while ours is not known yet.
+        pass
+
+    def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
+        """Note that *queue_name* is used; with *ensure*, make it exist in RabbitMQ.
+
+        Raises:
+            ConnectionFailed: with *ensure*, when RabbitMQ does not answer.
+            QueueMismatch: with *ensure*, when it exists with other arguments.
+        """
+        name = q_name(queue_name)
+        if name not in self.queues:
+            self.emit_before("declare_queue", name)
+            self.queues.add(name)
+            self.emit_after("declare_queue", name)
+        if ensure:
+            self.declarations.work(name)
+
+    def enqueue(self, message: Message, *, delay: int | None = None) -> Message:
+        """Send *message*, and return it once RabbitMQ has confirmed it.
+
+        Args:
+            message: what to send.
+            delay: milliseconds to wait before it may run.
+
+        Raises:
+            EnqueueError: RabbitMQ did not confirm it in time, or in as many attempts as are allowed.
+            QueueMismatch: its queue exists with other arguments.
+            NotEncodable, MessageTooLarge: nothing was sent.
+        """
+        self._send([self._outgoing(message, delay)])
+        self.emit_after("enqueue", message, delay)
+        return message
+
+    def enqueue_many(self, messages: Iterable[Message], *, delay: int | None = None) -> list[Message]:
+        """Send *messages* with pipelined confirms; many times faster than one by one.
+
+        Messages are taken from the iterable a thousand at a time.
+
+        Args:
+            messages: what to send, each to its own actor's queue.
+            delay: milliseconds to wait before they may run.
+
+        Returns:
+            The messages, all confirmed.
+
+        Raises:
+            EnqueueError: some were not confirmed: its ``unconfirmed``. Those taken before them are; later ones were
+                not tried.
+            QueueMismatch, NotEncodable, MessageTooLarge: as for :meth:`enqueue`; the thousand it is in was not sent.
+        """
+        sent: list[Message] = []
+        for chunk in _chunks(messages):
+            self._send([self._outgoing(message, delay) for message in chunk])
+            for message in chunk:
+                self.emit_after("enqueue", message, delay)
+            sent.extend(chunk)
+        return sent
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """Return a consumer of logical queue *queue_name* and of its earlier generations.
+
+        Args:
+            queue_name: the logical queue.
+            prefetch: ignored; ``RabbitmqOptions.prefetch`` counts.
+            timeout: milliseconds that an idle consumer waits before it yields None.
+        """
+        options = self.options()
+        return Consumer(
+            options.nodes,
+            queue_name=queue_name,
+            find_queues=self.declarations.generations,
+            bury=self.bury,
+            prefetch=options.prefetch,
+            idle_ms=timeout,
+        )
+
+    def bury(self, queue_name: str, body: bytes, message_id: str | None, done: Callable[[bool], None]) -> None:
+        """Publish *body* to the dead letters of *queue_name*; then call *done* with whether that is confirmed."""
+        try:
+            queue = self.declarations.dead(queue_name)
+        except BrokerConnectionError as error:
+            self.logger.warning("queue %r: a dead letter can't be forwarded yet: %s", queue_name, error)
+            done(False)
+            return
+        properties = BasicProperties(message_id=message_id or str(uuid.uuid4()), delivery_mode=2)
+        self.publisher.submit(
+            Batch([Publication(queue.name, body, properties)], lambda batch: done(self._is_buried(queue_name, batch)))
+        )
+
+    def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
+        """Return how many messages are ready in *queue_name*, delayed (always 0 here), and dead."""
+        topology = self.options().topology
+        with self._admin() as admin:
+            ready = [admin.depth(queue) for queue in [topology.work(queue_name), *topology.earlier(queue_name)]]
+            dead = admin.depth(topology.dead(queue_name))
+        return sum(depth.messages for depth in ready if depth), 0, dead.messages if dead else 0
+
+    def flush(self, queue_name: str) -> None:
+        """Drop all messages of *queue_name*, its dead letters included."""
+        topology = self.options().topology
+        with self._admin() as admin:
+            for queue in (topology.work(queue_name), *topology.earlier(queue_name), topology.dead(queue_name)):
+                admin.purge(queue)
+
+    def join(
+        self, queue_name: str, min_successes: int = 10, idle_time: int = 100, *, timeout: int | None = None
+    ) -> None:
+        """Wait until *queue_name* has been seen empty *min_successes* times, *idle_time* ms apart; for tests.
+
+        Raises:
+            QueueJoinTimeout: after *timeout* milliseconds.
+        """
+        deadline = time.monotonic() + (timeout or float("inf")) / 1000
+        successes = 0
+        while successes < min_successes:
+            if time.monotonic() >= deadline:
+                raise QueueJoinTimeout(queue_name)
+            successes = successes + 1 if self.get_queue_message_counts(queue_name)[0] == 0 else 0
+            time.sleep(idle_time / 1000)
+
+    def close(self) -> None:
+        """Wait for what is unconfirmed, and disconnect. A later send connects again."""
+        self.publisher.close()
+        super().close()
+
+    def _admin(self) -> Admin:
+        options = self.options()
+        return Admin(options.nodes, timeout_s=options.publish_timeout_s)
+
+    def _is_buried(self, queue_name: str, batch: Batch) -> bool:
+        for refusal in batch.refusals:
+            self.logger.warning("queue %r: a dead letter was not forwarded: %s", queue_name, refusal.reason)
+            if refusal.unroutable:
+                self.declarations.forget()
+        return not batch.refusals
+
+    def _outgoing(self, message: Message, delay: int | None) -> _Outgoing:
+        self.emit_before("enqueue", message, delay)
+        self.declare_queue(message.queue_name)
+        body = message.encode()
+        check_size(body, self.options().max_message_bytes, message.actor_name)
+        return _Outgoing(message, body, None if delay is None else time.time_ns() // 1_000_000 + delay)
+
+    def _send(self, outgoing: list[_Outgoing]) -> None:
+        """Publish all of *outgoing*, again where it was refused, until it is confirmed or the limits are reached."""
+        options = self.options()
+        deadline = time.monotonic() + options.publish_timeout_s
+        maybe_enqueued: set[str] = set()
+        attempt = 1
+        while True:
+            refused, reason = self._attempt(outgoing, deadline, maybe_enqueued)
+            if not refused:
+                return
+            pause_s = FIRST_BACKOFF_S * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311
+            if attempt == options.publish_attempts or time.monotonic() + pause_s >= deadline:
+                raise self._enqueue_error(refused, reason, maybe_enqueued, attempt)
+            time.sleep(pause_s)
+            outgoing = refused
+            attempt += 1
+
+    def _attempt(
+        self, outgoing: list[_Outgoing], deadline: float, maybe_enqueued: set[str]
+    ) -> tuple[list[_Outgoing], str]:
+        """Publish *outgoing* once; return what was not confirmed, and why."""
+        try:
+            publications = [self._publication(each, deadline) for each in outgoing]
+        except BrokerConnectionError as error:
+            return outgoing, str(error)
+        refusals = self.publisher.publish(publications, max(0.0, deadline - time.monotonic()))
+        if not refusals:
+            return [], ""
+        if any(refusal.unroutable for refusal in refusals):
+            self.declarations.forget()
+        sources = {id(publication): each for publication, each in zip(publications, outgoing, strict=True)}
+        refused = [sources[id(refusal.publication)] for refusal in refusals]
+        maybe_enqueued.update(
+            each.message.message_id for each, refusal in zip(refused, refusals, strict=True) if refusal.maybe_enqueued
+        )
+        return refused, _most_telling(refusals)
+
+    def _publication(self, outgoing: _Outgoing, deadline: float) -> Publication:
+        message = outgoing.message
+        timeout_s = max(0.1, deadline - time.monotonic())
+        properties = BasicProperties(
+            content_type="application/json",
+            delivery_mode=2,
+            message_id=message.message_id,
+            priority=message.options.get("broker_priority"),
+        )
+        if outgoing.due is None:
+            queue = self.declarations.work(message.queue_name, timeout_s=timeout_s)
+            return Publication(queue.name, outgoing.body, properties)
+        hold = Hold.until(outgoing.due, message.queue_name, now=time.time_ns() // 1_000_000)
+        queue = self.declarations.hold(hold.hold_ms, timeout_s=timeout_s)
+        return hold.publication(outgoing.body, properties, queue.name)
+
+    def _enqueue_error(
+        self, refused: list[_Outgoing], reason: str, maybe_enqueued: set[str], attempts: int
+    ) -> EnqueueError:
+        messages = [each.message for each in refused]
+        maybe = any(message.message_id in maybe_enqueued for message in messages)
+        known = "may be in the queue all the same" if maybe else "is not in the queue"
+        what = f"message {messages[0].message_id} of actor {messages[0].actor_name!r}"
+        if len(messages) > 1:
+            what = f"{len(messages)} messages, the first of them {what},"
+        return EnqueueError(
+            f"{what} not confirmed after {attempts} attempt{'s' if attempts > 1 else ''}: {reason}; it {known}",
+            unconfirmed=messages,
+            maybe_enqueued=maybe,
+        )
+
+
+class _RelayThread(Middleware):
+    """Runs the relay of delayed messages in each worker process."""
+
+    def __init__(self) -> None:
+        self._relay: Relay | None = None
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        assert isinstance(broker, RabbitmqBroker)  # noqa: S101
+        self._relay = Relay(broker.options().nodes, broker.declarations, broker.publisher)
+        self._relay.start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        if self._relay is not None:
+            self._relay.stop()
+            self._relay = None
+
+
+def _chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    iterator = iter(messages)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+def _most_telling(refusals: Iterable[Refusal]) -> str:
+    """Return the reason shared by most refusals."""
+    reasons = [refusal.reason for refusal in refusals]
+    return max(reasons, key=reasons.count)

@@ -1,0 +1,109 @@
+"""Every queue's name and arguments; no other module knows them.
+
+A queue's physical name follows from its arguments, so that a change of type or of priorities makes a new queue
+beside the old one instead of ending in ``PRECONDITION_FAILED``. Each such queue is a *generation* of its logical queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+QueueType = Literal["quorum", "classic"]
+Arguments = Mapping[str, object]
+
+# Blame for a lost worker is counted by start, not by delivery; this is a backstop only.
+DELIVERY_LIMIT = 1_000
+# Holding and looking requeue as a matter of course. Without a limit a requeued message goes to the back.
+NO_DELIVERY_LIMIT = 1_000_000_000
+
+FIRST_HOLD_MS = 100
+HOLDS_MS = tuple(FIRST_HOLD_MS * 2**k for k in range(28))
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue in RabbitMQ: its physical name, and the arguments it is declared with."""
+
+    name: str
+    arguments: Arguments = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The queues of one environment.
+
+    Attributes:
+        queue_type: what new queues are; quorum queues survive the loss of a node.
+        prefix: put before every physical name, so that environments can share a RabbitMQ.
+        max_priority: classic queues only: the highest ``broker_priority``, or None for queues without priorities.
+    """
+
+    queue_type: QueueType = "quorum"
+    prefix: str = ""
+    max_priority: int | None = None
+
+    def work(self, queue: str) -> Queue:
+        """The generation of logical *queue* that producers publish to."""
+        return self._work(queue, self.queue_type, self.max_priority)
+
+    def earlier(self, queue: str) -> list[Queue]:
+        """Other generations of logical *queue* that may exist, and are consumed if they do.
+
+        Among them is the queue of plain Dramatiq.
+        """
+        generations = [
+            self._work(queue, "classic", None),
+            self._work(queue, "quorum", None),
+        ]
+        return [each for each in generations if each.name != self.work(queue).name]
+
+    def dead(self, queue: str) -> Queue:
+        """Where the dead letters of logical *queue* wait for a human; they never expire."""
+        if self.queue_type == "classic":
+            return Queue(self._prefixed(f"{queue}.XQ"))
+        return Queue(self._prefixed(f"{queue}.quorum.XQ"), {"x-queue-type": "quorum"})
+
+    def plain_delay(self, queue: str) -> Queue:
+        """Where plain Dramatiq keeps the delayed messages of logical *queue*; read if it exists, never made."""
+        return Queue(self._prefixed(f"{queue}.DQ"), self._plain_arguments(queue))
+
+    def hold(self, hold_ms: int) -> Queue:
+        """The queue in which every message waits *hold_ms* milliseconds, one of ``HOLDS_MS``."""
+        if self.queue_type == "classic":
+            return Queue(self._prefixed(f"hold.{hold_ms}"))
+        return Queue(
+            self._prefixed(f"hold.{hold_ms}.quorum"),
+            {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT},
+        )
+
+    def holds(self) -> dict[int, Queue]:
+        """All hold queues by their hold in milliseconds, shortest first."""
+        return {hold_ms: self.hold(hold_ms) for hold_ms in HOLDS_MS}
+
+    def _work(self, queue: str, queue_type: QueueType, max_priority: int | None) -> Queue:
+        if queue_type == "quorum":
+            return Queue(
+                self._prefixed(f"{queue}.quorum"),
+                {
+                    "x-queue-type": "quorum",
+                    "x-delivery-limit": DELIVERY_LIMIT,
+                    "x-dead-letter-exchange": "",
+                    "x-dead-letter-routing-key": self._prefixed(f"{queue}.quorum.XQ"),
+                    # With at-most-once dead-lettering the backstop itself could lose a message.
+                    "x-dead-letter-strategy": "at-least-once",
+                    "x-overflow": "reject-publish",
+                },
+            )
+        arguments = self._plain_arguments(queue)
+        if max_priority is None:
+            return Queue(self._prefixed(queue), arguments)
+        return Queue(self._prefixed(f"{queue}.p{max_priority}"), {**arguments, "x-max-priority": max_priority})
+
+    def _plain_arguments(self, queue: str) -> Arguments:
+        """What plain Dramatiq declares a queue with."""
+        return {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": self._prefixed(f"{queue}.XQ")}
+
+    def _prefixed(self, name: str) -> str:
+        return f"{self.prefix}.{name}" if self.prefix else name

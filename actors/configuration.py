@@ -1,0 +1,134 @@
+"""All settings, and the only place that reads the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from actors.brokers.nodes import mask_password
+from actors.errors import SettingsError, did_you_mean
+
+PREFIX = "ACTORS_"
+# Read by the test suite and by the pytest plugin, not by an application.
+TEST_PREFIX = "ACTORS_TEST_"
+
+BROKER_SCHEMES = ("amqp", "amqps")
+STORE_SCHEMES = ("redis", "rediss")
+
+
+def _one_of(schemes: tuple[str, ...], example: str) -> AfterValidator:
+    def check(url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in schemes:
+            raise ValueError(f"{mask_password(url)!r} has no known scheme; use {example}")
+        if not parts.hostname:
+            raise ValueError(f"{mask_password(url)!r} names no host; use {example}")
+        return url
+
+    return AfterValidator(check)
+
+
+def _split(value: object) -> object:
+    """Split what the environment gives as one string at commas, semicolons and spaces."""
+    if isinstance(value, str):
+        return [part for part in value.replace(",", " ").replace(";", " ").split() if part]
+    return value
+
+
+def _not_empty(urls: tuple[str, ...]) -> tuple[str, ...]:
+    if not urls:
+        raise ValueError("names no node; unset it for the default, or give a URL")
+    return urls
+
+
+def _parse_routes(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f'not JSON ({error}); write an object such as {{"report_*": "slow"}}') from None
+
+
+BrokerUrl = Annotated[str, _one_of(BROKER_SCHEMES, "amqp://USER:PASSWORD@HOST:5672/VHOST or amqps://…")]
+StoreUrl = Annotated[str, _one_of(STORE_SCHEMES, "redis://HOST:6379/0 or rediss://…")]
+Milliseconds = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Every setting, its default, and what it is for. Each is read from ``ACTORS_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", validate_default=True)
+
+    broker_url: Annotated[tuple[BrokerUrl, ...], NoDecode, BeforeValidator(_split), AfterValidator(_not_empty)] = Field(
+        ("amqp://guest:guest@127.0.0.1:5672/",),
+        description="RabbitMQ; several nodes of a cluster with commas between",
+    )
+    broker_ca_file: Path | None = Field(None, description="amqps: certificates to trust; default the system's")
+    broker_cert_file: Path | None = Field(None, description="amqps: this client's certificate")
+    broker_key_file: Path | None = Field(None, description="amqps: the key of that certificate")
+    broker_heartbeat_s: int = Field(30, ge=1, description="seconds between heartbeats to RabbitMQ")
+    store_url: StoreUrl = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, for what must be remembered")
+
+    modules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="modules of actors, for commands and workers that name none; commas between"
+    )
+    env: str = Field("development", description="what this deployment is called, in logs")
+
+    queue_prefix: str = Field(
+        "", pattern=r"^[A-Za-z0-9_.-]*$", description="put before every queue's name, to keep environments apart"
+    )
+    queue_type: Literal["quorum", "classic"] = Field("quorum", description="what new queues are: quorum or classic")
+    queue_max_priority: int | None = Field(
+        None, ge=1, le=255, description="classic queues: the highest broker_priority of a message"
+    )
+    queue_routes: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_parse_routes)] = Field(
+        default_factory=dict,
+        description='JSON: actor names, or patterns with *, to queues, such as {"report_*": "slow"}',
+    )
+    prefetch: int = Field(100, ge=1, le=65_535, description="messages that a worker process takes ahead, a queue")
+
+    publish_timeout_ms: Milliseconds = Field(10_000, description="how long one send may take in all")
+    publish_attempts: int = Field(5, ge=1, description="how often a send is tried within that time")
+    publish_window: int = Field(500, ge=1, description="messages published and not yet confirmed, a process")
+    max_message_bytes: int = Field(131_072, ge=256, description="a larger message is refused at send")
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def read(overrides: Mapping[str, Any]) -> Settings:
+    """Return the settings of the environment, with *overrides* in their place where given.
+
+    Raises:
+        SettingsError: one is unknown or malformed; the text names it and says what is allowed.
+    """
+    known = [variable(field) for field in Settings.model_fields]
+    for name in os.environ:
+        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
+            raise SettingsError(f"unknown setting {name}{did_you_mean(name, known)}")
+    for field in overrides:
+        if field not in Settings.model_fields:
+            raise SettingsError(f"unknown setting {field!r}{did_you_mean(field, Settings.model_fields)}")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = {each["loc"][:1]: _explain(each) for each in reversed(error.errors())}
+        raise SettingsError("; ".join(reversed(first.values()))) from None
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    field = str(error["loc"][0]) if error["loc"] else ""
+    problem = str(error["msg"]).removeprefix("Value error, ")
+    given = mask_password(repr(error["input"]))
+    shown = "" if given in problem else f"{given}: "
+    return f"{variable(field)}: {shown}{problem[:1].lower()}{problem[1:]}"

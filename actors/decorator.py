@@ -1,0 +1,257 @@
+"""``@actor``: a function that runs in a worker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
+
+import dramatiq
+from dramatiq.brokers.stub import StubBroker
+
+from actors.arguments import Parameters
+from actors.assembly import queue_of
+from actors.errors import ArgumentsError, DeclarationError, did_you_mean
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_QUEUE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
+# Options of a message that no middleware declares: what the broker itself and Dramatiq's pipelines read.
+_MESSAGE_OPTIONS = {"broker_priority", "pipe_target"}
+
+
+class MessageOptions(TypedDict, total=False):
+    """Options of an actor that a single message may have otherwise.
+
+    Attributes:
+        max_retries: how often a failed message is tried again; None for no limit.
+        min_backoff, max_backoff: bounds of the pause before a retry, in milliseconds.
+        time_limit: milliseconds after which an attempt is interrupted.
+        max_age: milliseconds after which a message that has not started is skipped.
+        on_success, on_failure: an actor, or its name, that is sent the outcome.
+        on_retry_exhausted: the name of an actor that is sent a message that has used up its retries.
+        notify_shutdown: whether an attempt is interrupted when its worker stops.
+        pipe_ignore: whether a pipeline keeps the result of the message before from this one.
+        broker_priority: for queues with ``ACTORS_QUEUE_MAX_PRIORITY``; higher goes first.
+    """
+
+    max_retries: int | None
+    min_backoff: int
+    max_backoff: int
+    time_limit: float
+    max_age: float
+    on_success: dramatiq.Actor[..., Any] | str
+    on_failure: dramatiq.Actor[..., Any] | str
+    on_retry_exhausted: str
+    notify_shutdown: bool
+    pipe_ignore: bool
+    broker_priority: int
+
+
+class ActorOptions(TypedDict, total=False):
+    """Options of an actor; units and meanings as in :class:`MessageOptions`.
+
+    Attributes:
+        retry_when: called with the number of retries so far and the error; decides alone whether to retry.
+        throws: errors that are expected, and never retried.
+    """
+
+    max_retries: int | None
+    min_backoff: int
+    max_backoff: int
+    retry_when: Callable[[int, BaseException], bool]
+    throws: type[BaseException] | tuple[type[BaseException], ...]
+    time_limit: float
+    max_age: float
+    on_success: str
+    on_failure: str
+    on_retry_exhausted: str
+    notify_shutdown: bool
+    pipe_ignore: bool
+
+
+class Actor(dramatiq.Actor[P, R]):
+    """A function that can be sent to a worker; calling it runs it here and now."""
+
+    def __init__(
+        self,
+        fn: Callable[P, Awaitable[R]] | Callable[P, R],
+        *,
+        broker: dramatiq.Broker,
+        actor_name: str,
+        queue_name: str,
+        priority: int,
+        options: dict[str, Any],
+    ) -> None:
+        self.parameters = Parameters(fn, actor_name)
+        self.declared_queue = queue_name
+        super().__init__(
+            fn,
+            broker=broker,
+            actor_name=actor_name,
+            queue_name=queue_of(actor_name, queue_name),
+            priority=priority,
+            options=options,
+        )
+
+    def restore(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return arguments that came as JSON with the types that the function's hints say.
+
+        Raises:
+            ArgumentsError: one does not fit its hint.
+        """
+        return self.parameters.restore(args, kwargs)
+
+    def send(self, *args: P.args, **kwargs: P.kwargs) -> dramatiq.Message[R]:
+        """Send a message for a worker to run, and return it once RabbitMQ has confirmed it.
+
+        Raises:
+            ArgumentsError: the arguments do not fit the function's signature.
+            NotEncodable: one can't travel as JSON.
+            MessageTooLarge: together they are over ``ACTORS_MAX_MESSAGE_BYTES``.
+            EnqueueError: RabbitMQ did not confirm the message.
+        """
+        return self.send_with_options(args=args, kwargs=kwargs)
+
+    def send_with_options(  # type: ignore[override]  # Dramatiq takes any option; here they are known
+        self,
+        *,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        delay: timedelta | int | None = None,
+        eta: datetime | None = None,
+        **options: Unpack[MessageOptions],
+    ) -> dramatiq.Message[R]:
+        """Send a message with options of its own.
+
+        Args:
+            args: positional arguments of the function.
+            kwargs: keyword arguments of the function.
+            delay: how long to wait before it may run; an int is milliseconds.
+            eta: the earliest time to run it, with a time zone; the past means now.
+            **options: options of this message that differ from its actor's.
+
+        Raises:
+            ArgumentsError: *eta* has no time zone, or comes together with *delay*; else as for :meth:`send`.
+            DeclarationError: an option is unknown.
+        """
+        self.parameters.check(args, kwargs or {})
+        delay_ms = _delay_ms(self.actor_name, delay, eta)
+        message = self.message_with_options(args=args, kwargs=kwargs, **options)
+        return self.broker.enqueue(message, delay=delay_ms)
+
+    def message_with_options(
+        self, *, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> dramatiq.Message[R]:
+        """Return a message that is not sent yet, for ``enqueue_many``, groups and pipelines.
+
+        Raises:
+            DeclarationError: an option is unknown.
+        """
+        _refuse_unknown(self.actor_name, options, self.broker.actor_options | _MESSAGE_OPTIONS)
+        return super().message_with_options(args=args, kwargs=kwargs, **options)
+
+
+class ActorDecorator(Protocol):
+    """What ``actor(...)`` with options returns."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Awaitable[R]]) -> Actor[P, R]: ...
+
+    @overload
+    def __call__(self, fn: Callable[P, R]) -> Actor[P, R]: ...
+
+
+@overload
+def actor(fn: Callable[P, Awaitable[R]]) -> Actor[P, R]: ...
+
+
+@overload
+def actor(fn: Callable[P, R]) -> Actor[P, R]: ...
+
+
+@overload
+def actor(
+    *, actor_name: str | None = None, queue_name: str = "default", priority: int = 0, **options: Unpack[ActorOptions]
+) -> ActorDecorator: ...
+
+
+def actor(
+    fn: Callable[..., Any] | None = None,
+    *,
+    actor_name: str | None = None,
+    queue_name: str = "default",
+    priority: int = 0,
+    **options: Any,
+) -> Any:
+    """Declare a function as an actor.
+
+    Args:
+        fn: the function, plain or async; defined at the top level of a module that workers import.
+        actor_name: what messages call it; default the function's name. Keep it when you rename the function.
+        queue_name: its queue, unless ``ACTORS_QUEUE_ROUTES`` says otherwise.
+        priority: among messages that a worker holds, a lower number runs first.
+        **options: see :class:`ActorOptions`.
+
+    Raises:
+        DeclarationError: an option is unknown, the name is taken, or the function is nested in another.
+    """
+
+    def declare(fn: Callable[..., Any]) -> Actor[..., Any]:
+        broker = dramatiq.get_broker()
+        name = actor_name or str(getattr(fn, "__name__", repr(fn)))
+        _refuse_unknown(name, options, broker.actor_options | {"actor_name", "queue_name", "priority"})
+        _refuse_taken(name, broker)
+        # In a test the worker is in the same process, and finds a nested function as well.
+        if not isinstance(broker, StubBroker):
+            _refuse_unimportable(name, fn)
+        if not _QUEUE_NAME.fullmatch(queue_name):
+            raise DeclarationError(
+                f"actor {name!r}: queue name {queue_name!r} must start with a letter or an underscore, "
+                "and go on with letters, digits, dots, dashes or underscores"
+            )
+        return Actor(fn, broker=broker, actor_name=name, queue_name=queue_name, priority=priority, options=options)
+
+    return declare if fn is None else declare(fn)
+
+
+def _refuse_unknown(name: str, options: Iterable[str], known: set[str]) -> None:
+    for option in options:
+        if option not in known:
+            raise DeclarationError(f"actor {name!r}: unknown option {option!r}{did_you_mean(option, known)}")
+
+
+def _refuse_taken(name: str, broker: dramatiq.Broker) -> None:
+    taken = broker.actors.get(name)
+    if taken is not None:
+        raise DeclarationError(
+            f"actor {name!r}: the name is taken by {taken.fn.__module__}.{taken.fn.__qualname__}; "
+            "give one of them another actor_name="
+        )
+
+
+def _refuse_unimportable(name: str, fn: Callable[..., Any]) -> None:
+    qualname = getattr(fn, "__qualname__", "")
+    if "<lambda>" in qualname or "<locals>" in qualname:
+        raise DeclarationError(
+            f"actor {name!r}: {qualname} is not at the top level of its module, where workers look for it; "
+            "move it there"
+        )
+
+
+def _delay_ms(name: str, delay: timedelta | int | None, eta: datetime | None) -> int | None:
+    """Return the delay in milliseconds, rounded up, or None for none."""
+    if delay is not None and eta is not None:
+        raise ArgumentsError(f"actor {name!r}: give delay= or eta=, not both")
+    if eta is not None:
+        if eta.tzinfo is None:
+            raise ArgumentsError(
+                f"actor {name!r}: eta={eta.isoformat()} has no time zone; "
+                "use datetime.now(UTC), or .replace(tzinfo=ZoneInfo('…'))"
+            )
+        delay = eta - datetime.now(UTC)
+    if isinstance(delay, timedelta):
+        delay = -(delay // timedelta(milliseconds=-1))
+    return delay if delay is not None and delay > 0 else None

@@ -1,0 +1,36 @@
+"""Gives actors the types that their hints say, instead of what JSON has."""
+
+from __future__ import annotations
+
+import logging
+
+import dramatiq
+from dramatiq.middleware import Middleware, SkipMessage
+
+log = logging.getLogger(__name__)
+
+
+class ArgumentsRefused(SkipMessage):
+    """A message's arguments do not fit its actor's hints; trying again would not mend them."""
+
+
+class RestoreArguments(Middleware):
+    """Restores the arguments of actors that have a ``restore`` method; a message that does not fit is dead-lettered."""
+
+    def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        """Show the actor its arguments in the types it expects.
+
+        Raises:
+            ArgumentsRefused: they do not fit; the message is marked as failed.
+        """
+        restore = getattr(broker.actors.get(message.actor_name), "restore", None)
+        if restore is None:
+            return
+        try:
+            args, kwargs = restore(message.args, message.kwargs)
+        except (TypeError, ValueError) as error:
+            log.error("message %s goes to the dead letters: %s", message.message_id, error)
+            message.fail()
+            raise ArgumentsRefused(str(error)) from error
+        # Seen by the actor's call only: what a retry or a dead letter publishes is the message as it came.
+        message.args, message.kwargs = args, kwargs

@@ -1,0 +1,1 @@
+"""The scheduler (not in this release)."""

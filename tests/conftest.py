@@ -1,0 +1,66 @@
+"""Real servers for every tier: one RabbitMQ and one Redis a session, started by the first test that asks."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+import services
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[services.RabbitMQ]:
+    """The session's RabbitMQ, shared: use names that start with `prefix`, and leave it running."""
+    with services.rabbitmq() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def broker_url(rabbitmq_server: services.RabbitMQ) -> str:
+    return rabbitmq_server.url
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[services.Redis]:
+    """The session's Redis, shared: use keys that start with `prefix`, and leave it running."""
+    with services.redis() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: services.Redis) -> str:
+    return redis_server.url
+
+
+@pytest.fixture(scope="module")
+def module_rabbitmq() -> Iterator[services.RabbitMQ]:
+    with services.rabbitmq(private=True) as broker:
+        yield broker
+
+
+@pytest.fixture
+def private_rabbitmq(module_rabbitmq: services.RabbitMQ) -> Iterator[services.RabbitMQ]:
+    """The module's own RabbitMQ, to stop, kill and freeze: it runs again when the test is over."""
+    yield module_rabbitmq
+    module_rabbitmq.thaw()
+    module_rabbitmq.start()
+
+
+@pytest.fixture(scope="module")
+def module_redis() -> Iterator[services.Redis]:
+    with services.redis(private=True) as store:
+        yield store
+
+
+@pytest.fixture
+def private_redis(module_redis: services.Redis) -> Iterator[services.Redis]:
+    """The module's own Redis, to stop, kill and freeze: it runs again when the test is over."""
+    yield module_redis
+    module_redis.thaw()
+    module_redis.start()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A short string of this test's own, for names on shared servers."""
+    return f"t{secrets.token_hex(4)}"
