@@ -23,7 +23,7 @@ from dramatiq.middleware import (
 from actors.brokers.nodes import Nodes, mask_password
 from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
 from actors.brokers.topology import Topology
-from actors.configuration import Settings, read
+from actors.configuration import Settings, no_default_broker, read
 from actors.encoding import Encoder
 from actors.errors import SettingsError
 from actors.loading import Boot
@@ -33,6 +33,7 @@ log = logging.getLogger("actors")
 
 _settings: Settings | None = None
 _options: RabbitmqOptions | None = None
+_no_default_broker = no_default_broker()
 
 
 def settings() -> Settings:
@@ -69,6 +70,12 @@ def configure(**overrides: Any) -> Settings:
     for actor in broker.actors.values():
         broker.declare_queue(actor.queue_name)
     return new
+
+
+def forbid_default_broker(reason: str | None) -> None:
+    """From now on refuse to use a RabbitMQ that no setting names, saying *reason*; None allows it again. For tests."""
+    global _no_default_broker
+    _no_default_broker = reason
 
 
 def queue_of(actor_name: str, declared: str) -> str:
@@ -115,8 +122,14 @@ def identity() -> dict[str, Any]:
 
 
 def _rabbitmq_options() -> RabbitmqOptions:
-    """Return the broker's options; the first call is this process's start, and logs it."""
+    """Return the broker's options; the first call is this process's start, and logs it.
+
+    Raises:
+        SettingsError: a setting is malformed, or no RabbitMQ is named in a test.
+    """
     global _options
+    if _no_default_broker is not None and "broker_url" not in settings().model_fields_set:
+        raise SettingsError(_no_default_broker)
     if _options is None:
         _options = _options_of(settings())
         log.info("start: %s", " ".join(f"{name}={value}" for name, value in identity().items()))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from actors.brokers.nodes import mask_password
@@ -21,6 +20,7 @@ TEST_PREFIX = "ACTORS_TEST_"
 
 BROKER_SCHEMES = ("amqp", "amqps")
 STORE_SCHEMES = ("redis", "rediss")
+QUEUE_NAME = r"^[A-Za-z_][A-Za-z0-9._-]*$"
 
 
 def _one_of(schemes: tuple[str, ...], example: str) -> AfterValidator:
@@ -30,6 +30,12 @@ def _one_of(schemes: tuple[str, ...], example: str) -> AfterValidator:
             raise ValueError(f"{mask_password(url)!r} has no known scheme; use {example}")
         if not parts.hostname:
             raise ValueError(f"{mask_password(url)!r} names no host; use {example}")
+        try:
+            _ = parts.port
+        except ValueError:
+            raise ValueError(
+                f"{mask_password(url)!r} has no port from 0 to 65535; use digits, and write a / in a password as %2F"
+            ) from None
         return url
 
     return AfterValidator(check)
@@ -59,6 +65,7 @@ def _parse_routes(value: object) -> object:
 
 BrokerUrl = Annotated[str, _one_of(BROKER_SCHEMES, "amqp://USER:PASSWORD@HOST:5672/VHOST or amqps://…")]
 StoreUrl = Annotated[str, _one_of(STORE_SCHEMES, "redis://HOST:6379/0 or rediss://…")]
+QueueName = Annotated[str, Field(pattern=QUEUE_NAME)]
 Milliseconds = Annotated[int, Field(gt=0)]
 
 
@@ -71,9 +78,9 @@ class Settings(BaseSettings):
         ("amqp://guest:guest@127.0.0.1:5672/",),
         description="RabbitMQ; several nodes of a cluster with commas between",
     )
-    broker_ca_file: Path | None = Field(None, description="amqps: certificates to trust; default the system's")
-    broker_cert_file: Path | None = Field(None, description="amqps: this client's certificate")
-    broker_key_file: Path | None = Field(None, description="amqps: the key of that certificate")
+    broker_ca_file: FilePath | None = Field(None, description="amqps: certificates to trust; default the system's")
+    broker_cert_file: FilePath | None = Field(None, description="amqps: this client's certificate")
+    broker_key_file: FilePath | None = Field(None, description="amqps: the key of that certificate")
     broker_heartbeat_s: int = Field(30, ge=1, description="seconds between heartbeats to RabbitMQ")
     store_url: StoreUrl = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, for what must be remembered")
 
@@ -89,7 +96,7 @@ class Settings(BaseSettings):
     queue_max_priority: int | None = Field(
         None, ge=1, le=255, description="classic queues: the highest broker_priority of a message"
     )
-    queue_routes: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_parse_routes)] = Field(
+    queue_routes: Annotated[Mapping[str, QueueName], NoDecode, BeforeValidator(_parse_routes)] = Field(
         default_factory=dict,
         description='JSON: actor names, or patterns with *, to queues, such as {"report_*": "slow"}',
     )
@@ -106,6 +113,11 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def no_default_broker() -> str | None:
+    """Return why this process must not use the default RabbitMQ, or None; the pytest plugin says so."""
+    return os.environ.get(f"{TEST_PREFIX}NO_DEFAULT_BROKER")
+
+
 def read(overrides: Mapping[str, Any]) -> Settings:
     """Return the settings of the environment, with *overrides* in their place where given.
 
@@ -114,8 +126,10 @@ def read(overrides: Mapping[str, Any]) -> Settings:
     """
     known = [variable(field) for field in Settings.model_fields]
     for name in os.environ:
-        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
-            raise SettingsError(f"unknown setting {name}{did_you_mean(name, known)}")
+        # Any case, as pydantic reads them.
+        upper = name.upper()
+        if upper.startswith(PREFIX) and not upper.startswith(TEST_PREFIX) and upper not in known:
+            raise SettingsError(f"unknown setting {name}{did_you_mean(upper, known)}")
     for field in overrides:
         if field not in Settings.model_fields:
             raise SettingsError(f"unknown setting {field!r}{did_you_mean(field, Settings.model_fields)}")

@@ -12,12 +12,12 @@ from dramatiq.brokers.stub import StubBroker
 
 from actors.arguments import Parameters
 from actors.assembly import queue_of
+from actors.configuration import QUEUE_NAME
 from actors.errors import ArgumentsError, DeclarationError, did_you_mean
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_QUEUE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")
 # Options of a message that no middleware declares: what the broker itself and Dramatiq's pipelines read.
 _MESSAGE_OPTIONS = {"broker_priority", "pipe_target"}
 
@@ -207,7 +207,7 @@ def actor(
         # In a test the worker is in the same process, and finds a nested function as well.
         if not isinstance(broker, StubBroker):
             _refuse_unimportable(name, fn)
-        if not _QUEUE_NAME.fullmatch(queue_name):
+        if not re.fullmatch(QUEUE_NAME, queue_name):
             raise DeclarationError(
                 f"actor {name!r}: queue name {queue_name!r} must start with a letter or an underscore, "
                 "and go on with letters, digits, dots, dashes or underscores"

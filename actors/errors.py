@@ -41,6 +41,10 @@ class QueueMismatch(ActorsError):
     """A queue exists in RabbitMQ with other arguments than ours."""
 
 
+class StubError(ActorsError, AssertionError):
+    """A test needs a stub broker that is not in place, or drains one that is never empty."""
+
+
 class EnqueueError(ActorsError, ConnectionClosed):
     """RabbitMQ did not confirm one or more messages.
 

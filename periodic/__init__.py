@@ -1,1 +1,1 @@
-"""The scheduler (not in this release)."""
+"""Schedules, and the scheduler that enqueues their ticks; this release has neither yet."""

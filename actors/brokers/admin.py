@@ -22,6 +22,11 @@ from actors.errors import QueueMismatch
 NOT_FOUND = 404
 PRECONDITION_FAILED = 406
 
+WAY_OUT = (
+    "Let workers drain it and delete it (rabbitmqctl delete_queue), or set ACTORS_QUEUE_PREFIX or "
+    "ACTORS_QUEUE_TYPE so that another name is used"
+)
+
 _INEQUIVALENT = re.compile(
     r"inequivalent arg '(?P<argument>[^']+)' for queue .*?"
     r"received (?P<ours>none|the value '[^']*'|'[^']*').*?but current is (?P<theirs>none|the value '[^']*'|'[^']*')"
@@ -55,7 +60,11 @@ class Admin:
         self._session = Session(nodes, "admin", on_open=lambda channel: None, idle_s=0.1)
 
     def __enter__(self) -> Self:
-        self._pump_until(lambda: self._session.channel is not None)
+        try:
+            self._pump_until(lambda: self._session.channel is not None)
+        except BaseException:
+            self._session.close()
+            raise
         return self
 
     def __exit__(
@@ -129,12 +138,8 @@ class Admin:
 
 def explain_mismatch(queue: Queue, reply_text: str) -> str:
     """Turn RabbitMQ's ``PRECONDITION_FAILED`` into the queue, the argument, both values and the way out."""
-    way_out = (
-        "Let workers drain it and delete it (rabbitmqctl delete_queue), or set ACTORS_QUEUE_PREFIX or "
-        "ACTORS_QUEUE_TYPE so that another name is used"
-    )
     found = _INEQUIVALENT.search(reply_text)
     if found is None:
-        return f"queue {queue.name!r} exists with other arguments: {reply_text}. {way_out}"
+        return f"queue {queue.name!r} exists with other arguments: {reply_text}. {WAY_OUT}"
     ours, theirs = (found[side].removeprefix("the value ") for side in ("ours", "theirs"))
-    return f"queue {queue.name!r} exists with {found['argument']}={theirs}, but we declare {ours}. {way_out}"
+    return f"queue {queue.name!r} exists with {found['argument']}={theirs}, but we declare {ours}. {WAY_OUT}"

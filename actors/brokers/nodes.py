@@ -38,7 +38,10 @@ class Nodes:
         return [self._parameters(url, role) for url in self.urls]
 
     def _parameters(self, url: str, role: str) -> pika.ConnectionParameters:
-        parameters = pika.URLParameters(url)
+        try:
+            parameters = pika.URLParameters(url)
+        except ValueError as error:
+            raise SettingsError(f"ACTORS_BROKER_URL: {mask_password(url)!r}: {error}") from None
         given = parse_qs(urlsplit(url).query)
         if "heartbeat" not in given:
             parameters.heartbeat = self.heartbeat_s
@@ -70,5 +73,9 @@ class Nodes:
 
 
 def mask_password(url: str) -> str:
-    """Return *url* with its password replaced by ``***``."""
-    return re.sub(r"(?<=://)([^:/?#]*):[^/?#]*@", r"\1:***@", url)
+    """Return *url*, or a text with URLs in quotes, with passwords replaced by ``***``.
+
+    It is for error messages, so it also knows those of malformed URLs: without a scheme, or with a slash or an at sign
+    in the password.
+    """
+    return re.sub(r"((?:^|://|(?<=['\" ]))[^:/@\s'\"]*):(?!//)[^\s'\"]*@", r"\1:***@", url)

@@ -81,7 +81,7 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
 
     def __init__(self, options: Callable[[], RabbitmqOptions], *, middleware: list[Middleware]) -> None:
         self.options = options
-        super().__init__(confirm_delivery=True, middleware=[*middleware, _RelayThread()])
+        super().__init__(confirm_delivery=True, middleware=[*middleware, RelayThread()])
         self.declarations = Declarations(
             lambda: self.options().nodes, lambda: self.options().topology, self.get_declared_queues
         )
@@ -308,18 +308,20 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         )
 
 
-class _RelayThread(Middleware):
+class RelayThread(Middleware):
     """Runs the relay of delayed messages in each worker process."""
 
     def __init__(self) -> None:
         self._relay: Relay | None = None
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Start the relay."""
         assert isinstance(broker, RabbitmqBroker)  # noqa: S101
         self._relay = Relay(broker.options().nodes, broker.declarations, broker.publisher)
         self._relay.start()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Stop it."""
         if self._relay is not None:
             self._relay.stop()
             self._relay = None

@@ -65,6 +65,10 @@ class Topology:
             return Queue(self._prefixed(f"{queue}.XQ"))
         return Queue(self._prefixed(f"{queue}.quorum.XQ"), {"x-queue-type": "quorum"})
 
+    def under_other_type(self) -> Topology:
+        """The queues that there may be from before ``ACTORS_QUEUE_TYPE`` was changed."""
+        return Topology("classic" if self.queue_type == "quorum" else "quorum", self.prefix)
+
     def plain_delay(self, queue: str) -> Queue:
         """Where plain Dramatiq keeps the delayed messages of logical *queue*; read if it exists, never made."""
         return Queue(self._prefixed(f"{queue}.DQ"), self._plain_arguments(queue))

@@ -35,9 +35,7 @@ def make_broker(broker_url: str, prefix: str) -> Iterator[MakeBroker]:
         topology = Topology(queue_type=queue_type, prefix=options.pop("prefix", prefix))  # type: ignore[arg-type]
         nodes = options.pop("nodes", None) or Nodes([url])
         made = RabbitmqOptions(nodes, topology, **{"publish_timeout_s": 5.0, **options})
-        broker = RabbitmqBroker(
-            lambda: made, middleware=default_middleware()[1:] if middleware is None else middleware
-        )
+        broker = RabbitmqBroker(lambda: made, middleware=default_middleware()[1:] if middleware is None else middleware)
         brokers.append(broker)
         return broker
 

@@ -1,0 +1,15 @@
+"""The actors that the fault tests run in real workers; they write what they did where no fault reaches."""
+
+import os
+
+from actors import actor
+
+
+@actor(max_retries=0)
+def record(number: int) -> None:
+    """Append *number* to the journal; a line of less than a page is written whole or not at all."""
+    descriptor = os.open(os.environ["JOURNAL"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, f"{number}\n".encode())
+    finally:
+        os.close(descriptor)

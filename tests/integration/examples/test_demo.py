@@ -1,0 +1,55 @@
+"""The demo, on fewer orders: it counts, it fails when it should, and it leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.deadline import until
+
+ORDERS = 200
+ACTORS = ["take_order", "charge", "reserve_stock", "send_receipt"]
+DEMO = [sys.executable, "-m", "examples.demo", "--orders", str(ORDERS)]
+
+
+def test_no_job_is_lost_when_a_worker_is_killed_in_the_middle() -> None:
+    done = subprocess.run([*DEMO, "--json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    assert ORDERS <= shown["killed_after"] < shown["jobs"]
+    assert [row["actor"] for row in shown["table"]] == ACTORS
+    assert {(row["sent"], row["run"], row["lost"]) for row in shown["table"]} == {(ORDERS, ORDERS, 0)}
+    assert sum(shown["runs"].values()) == shown["run"] + shown["again"] == ORDERS * len(ACTORS) + shown["again"]
+    assert all(shown["runs"][worker] > 0 for worker in ("worker 1", "worker 2"))
+
+
+def test_jobs_that_have_not_run_in_time_make_it_fail() -> None:
+    done = subprocess.run([*DEMO, "--deadline", "0.5"], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "Not shown:" in done.stdout
+    assert "Shown:" not in done.stdout
+
+
+@pytest.mark.parametrize(("ending", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_nothing_outlives_it(tmp_path: Path, ending: signal.Signals, status: int) -> None:
+    env = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(DEMO, env=env, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        assert any("jobs" in line for line in demo.stdout)
+        # RabbitMQ, its port mapper, two workers of two processes each, and the demo itself, at least
+        assert len(within(tmp_path)) >= 7
+        demo.send_signal(ending)
+        demo.stdout.read()
+    assert demo.returncode == status
+    until(lambda: not within(tmp_path), seconds=10, what="the end of every process")
+    until(lambda: not list(tmp_path.iterdir()), seconds=10, what="the removal of every folder")
+
+
+def within(folder: Path) -> list[str]:
+    """The processes that have *folder* in their environment."""
+    table = subprocess.run(["ps", "axeww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in table.splitlines() if str(folder) in line]
