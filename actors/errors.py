@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from dramatiq import Message
-from dramatiq.errors import ConnectionClosed
+from dramatiq.errors import BrokerError, ConnectionClosed
 
 
 class ActorsError(Exception):
@@ -37,8 +37,11 @@ class MessageTooLarge(ActorsError, ValueError):
     """A message is over the size limit."""
 
 
-class QueueMismatch(ActorsError):
+class QueueMismatch(ActorsError, BrokerError):
     """A queue exists in RabbitMQ with other arguments than ours."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)  # type: ignore[no-untyped-call]
 
 
 class StubError(ActorsError, AssertionError):

@@ -30,6 +30,7 @@ class RestoreArguments(Middleware):
             args, kwargs = restore(message.args, message.kwargs)
         except (TypeError, ValueError) as error:
             log.error("message %s goes to the dead letters: %s", message.message_id, error)
+            message.options["traceback"] = str(error)
             message.fail()
             raise ArgumentsRefused(str(error)) from error
         # Seen by the actor's call only: what a retry or a dead letter publishes is the message as it came.

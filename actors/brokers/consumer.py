@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import dramatiq
 from dramatiq.errors import BrokerError, DecodeError
+from dramatiq.middleware import Middleware, SkipMessage
 from pika import BasicProperties
 from pika.channel import Channel
 from pika.spec import Basic
@@ -23,23 +25,30 @@ Bury = Callable[[str, bytes, str | None, Callable[[bool], None]], None]
 log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True, eq=False)
+class Epoch:
+    """The life of one channel; what it delivered belongs to somebody else once it is over."""
+
+    over: bool = False
+
+
 class Delivery(dramatiq.MessageProxy):
     """A message as RabbitMQ delivered it.
 
     Attributes:
         redelivered: it was delivered before and never acked.
         requeue: set when its outcome could not be made durable: it goes back to its queue instead of being acked.
-        generation, tag: which delivery this is; good only on the channel of that generation.
+        epoch, tag: which delivery this is; good only on the channel of that epoch.
         body: the bytes that were delivered.
     """
 
     def __init__(
-        self, message: dramatiq.Message[Any], *, redelivered: bool, generation: int, tag: int, body: bytes
+        self, message: dramatiq.Message[Any], *, redelivered: bool, epoch: Epoch, tag: int, body: bytes
     ) -> None:
         super().__init__(message)
         self.redelivered = redelivered
         self.requeue = False
-        self.generation = generation
+        self.epoch = epoch
         self.tag = tag
         self.body = body
 
@@ -76,7 +85,8 @@ class Consumer(dramatiq.Consumer):
         self._bury = bury
         self._prefetch = prefetch
         self._arrived: deque[Delivery] = deque()
-        self._settled: deque[tuple[int, int, bool]] = deque()
+        self._epoch = Epoch()
+        self._settled: deque[tuple[Epoch, int, bool]] = deque()
         self._awake = False
         # The tags delivered on this channel and not yet settled; they rise by one.
         self._outstanding: set[int] = set()
@@ -93,7 +103,7 @@ class Consumer(dramatiq.Consumer):
     def ack(self, message: dramatiq.MessageProxy) -> None:
         """Tell RabbitMQ that *message* is done, or to deliver it again where its outcome is not durable."""
         assert isinstance(message, Delivery)  # noqa: S101
-        self._settle(message.generation, message.tag, requeue=message.requeue)
+        self._settle(message.epoch, message.tag, requeue=message.requeue)
 
     def nack(self, message: dramatiq.MessageProxy) -> None:
         """Forward *message* to the dead letters, and ack it once that is confirmed; else requeue it."""
@@ -103,27 +113,25 @@ class Consumer(dramatiq.Consumer):
         except ActorsError as error:
             log.error("message %s: what its middleware noted can't be encoded: %s", message.message_id, error)
             body = message.body
-        self._dead_letter(body, message.message_id, message.generation, message.tag)
+        self._dead_letter(body, message.message_id, message.epoch, message.tag)
 
     def requeue(self, messages: Iterable[dramatiq.MessageProxy]) -> None:
         """Give *messages* back at shutdown; closing the channel would, too, but only later."""
         for message in messages:
             assert isinstance(message, Delivery)  # noqa: S101
-            self._settle(message.generation, message.tag, requeue=True)
+            self._settle(message.epoch, message.tag, requeue=True)
 
     def close(self) -> None:
         """Send the acks that are still due, and disconnect."""
         self._flush()
         self._session.close()
 
-    def _dead_letter(self, body: bytes, message_id: str | None, generation: int, tag: int) -> None:
-        self._bury(
-            self.queue_name, body, message_id, lambda durable: self._settle(generation, tag, requeue=not durable)
-        )
+    def _dead_letter(self, body: bytes, message_id: str | None, epoch: Epoch, tag: int) -> None:
+        self._bury(self.queue_name, body, message_id, lambda durable: self._settle(epoch, tag, requeue=not durable))
 
-    def _settle(self, generation: int, tag: int, *, requeue: bool) -> None:
+    def _settle(self, epoch: Epoch, tag: int, *, requeue: bool) -> None:
         """Note the end of a delivery; safe from any thread."""
-        self._settled.append((generation, tag, requeue))
+        self._settled.append((epoch, tag, requeue))
         # Worker threads race here; the worst that comes of it is one wake-up too many.
         if not self._awake:
             self._awake = True
@@ -140,41 +148,40 @@ class Consumer(dramatiq.Consumer):
         self._oldest = self._newest = 1
         channel.add_on_cancel_callback(lambda _: self._session.drop("RabbitMQ cancelled the consumer"))
         channel.basic_qos(prefetch_count=self._prefetch)
-        generation = self._session.generation
+        self._epoch = epoch = Epoch()
         for queue in queues:
-            channel.basic_consume(queue.name, lambda *delivery: self._deliver(generation, *delivery))
+            channel.basic_consume(queue.name, lambda *delivery: self._deliver(epoch, *delivery))
 
     def _deliver(
-        self, generation: int, _: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
+        self, epoch: Epoch, _: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
         tag = method.delivery_tag
         self._outstanding.add(tag)
         self._newest = tag
         try:
-            message = dramatiq.Message.decode(body)
+            message = _well_formed(dramatiq.Message.decode(body))
             if message.queue_name != self.queue_name:
                 # Dramatiq's worker looks its consumer up by this name, and dies where there is none.
                 message = message.copy(queue_name=self.queue_name)
-        except DecodeError as error:
+        except (DecodeError, TypeError) as error:
             log.error("queue %r: a message that can't be decoded goes to the dead letters: %s", self.queue_name, error)
-            self._dead_letter(body, properties.message_id, generation, tag)
+            self._dead_letter(body, properties.message_id, epoch, tag)
             return
-        self._arrived.append(
-            Delivery(message, redelivered=method.redelivered, generation=generation, tag=tag, body=body)
-        )
+        self._arrived.append(Delivery(message, redelivered=method.redelivered, epoch=epoch, tag=tag, body=body))
 
     def _lost(self, _: str) -> None:
+        self._epoch.over = True
         self._arrived.clear()
         self._outstanding.clear()
 
     def _flush(self) -> None:
         """Send the acks and requeues that have come together."""
         self._awake = False
-        channel, generation = self._session.channel, self._session.generation
+        channel = self._session.channel
         done: list[int] = []
         while self._settled:
-            of_generation, tag, requeue = self._settled.popleft()
-            if channel is None or of_generation != generation or tag not in self._outstanding:
+            epoch, tag, requeue = self._settled.popleft()
+            if channel is None or epoch is not self._epoch or tag not in self._outstanding:
                 log.debug("queue %r: a message ended after its channel did; it is delivered again", self.queue_name)
             elif requeue:
                 self._outstanding.remove(tag)
@@ -195,3 +202,24 @@ class Consumer(dramatiq.Consumer):
             channel.basic_ack(below[-1], multiple=True)
         for tag in done[len(below) :]:
             channel.basic_ack(tag)
+
+
+class DropStale(Middleware):
+    """Skips messages whose channel has ended before they could start: RabbitMQ delivers them again, to somebody."""
+
+    def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        """Raise SkipMessage where running *message* would be one run too many."""
+        if isinstance(message, Delivery) and message.epoch.over:
+            raise SkipMessage(f"message {message.message_id} is delivered again: its channel has ended")
+
+
+def _well_formed(message: dramatiq.Message[Any]) -> dramatiq.Message[Any]:
+    """Return *message*.
+
+    Raises:
+        TypeError: a field has a type on which Dramatiq's consumer would fail, and be delivered it again, for ever.
+    """
+    texts = (message.queue_name, message.actor_name, message.message_id)
+    if all(isinstance(text, str) for text in texts) and type(message.kwargs) is type(message.options) is dict:
+        return message
+    raise TypeError(f"not a message: {message!r}")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+
+from dramatiq.errors import ConnectionFailed
 
 from actors.brokers.admin import Admin
 from actors.brokers.nodes import Nodes
@@ -44,10 +47,14 @@ class Declarations:
         self._topology = topology
         self._known = known
         self._timeout_s = timeout_s
-        self._lock = threading.Lock()
+        self._new_lock()
+        os.register_at_fork(after_in_child=self._new_lock)
         self._existing: dict[str, Queue] = {}
         self._generations: dict[str, list[Queue]] = {}
         self._generations_at = float("-inf")
+
+    def _new_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def work(self, queue: str, *, timeout_s: float | None = None) -> Queue:
         """Return the queue to publish to for logical *queue*, once it exists.
@@ -58,8 +65,13 @@ class Declarations:
         return self._ensure(f"work {queue}", lambda topology: topology.work(queue), timeout_s)
 
     def dead(self, queue: str) -> Queue:
-        """Return the queue of dead letters of logical *queue*, once it exists."""
-        return self._ensure(f"dead {queue}", lambda topology: topology.dead(queue), None)
+        """Return the queue of dead letters of logical *queue*, once it exists, be it with other arguments."""
+        try:
+            return self._ensure(f"dead {queue}", lambda topology: topology.dead(queue), None)
+        except QueueMismatch as error:
+            # Plain Dramatiq's expires its dead letters. Even so it keeps them for longer than nowhere does.
+            log.error("%s", error)
+            return self._existing.setdefault(f"dead {queue}", self._topology().dead(queue))
 
     def hold(self, hold_ms: int, *, timeout_s: float | None = None) -> Queue:
         """Return the hold queue of *hold_ms* milliseconds, once it exists."""
@@ -94,9 +106,17 @@ class Declarations:
         if existing is not None:
             return existing
         queue = choose(self._topology())
-        with Admin(self._nodes(), timeout_s=timeout_s or self._timeout_s) as admin:
-            admin.declare(queue)
-        self._existing[key] = queue
+        deadline = time.monotonic() + (timeout_s or self._timeout_s)
+        # Many threads may send first at the same time; one of them declares.
+        if not self._lock.acquire(timeout=deadline - time.monotonic()):
+            raise ConnectionFailed(f"{self._nodes()}: another thread still waits for it")
+        try:
+            if key not in self._existing:
+                with Admin(self._nodes(), timeout_s=deadline - time.monotonic()) as admin:
+                    admin.declare(queue)
+                self._existing[key] = queue
+        finally:
+            self._lock.release()
         return queue
 
     def _look(self, names: set[str]) -> None:

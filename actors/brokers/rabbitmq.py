@@ -19,7 +19,7 @@ from dramatiq.middleware import Middleware
 from pika import BasicProperties, ConnectionParameters
 
 from actors.brokers.admin import Admin
-from actors.brokers.consumer import Consumer
+from actors.brokers.consumer import Consumer, DropStale
 from actors.brokers.declarations import Declarations
 from actors.brokers.delays import Hold, Relay
 from actors.brokers.dispatch import Dispatch
@@ -81,7 +81,7 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
 
     def __init__(self, options: Callable[[], RabbitmqOptions], *, middleware: list[Middleware]) -> None:
         self.options = options
-        super().__init__(confirm_delivery=True, middleware=[*middleware, RelayThread()])
+        super().__init__(confirm_delivery=True, middleware=[DropStale(), *middleware, RelayThread()])
         self.declarations = Declarations(
             lambda: self.options().nodes, lambda: self.options().topology, self.get_declared_queues
         )

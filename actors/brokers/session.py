@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from pika.adapters.select_connection import IOLoop, SelectConnection
-from pika.adapters.utils.connection_workflow import AMQPConnectionWorkflowFailed
+from pika.adapters.utils.connection_workflow import AbstractAMQPConnectionWorkflow, AMQPConnectionWorkflowFailed
 from pika.channel import Channel
 from pika.exceptions import AMQPError
 
@@ -40,7 +40,6 @@ class Session:
         idle_s: the longest that one :meth:`pump` waits, in seconds.
 
     Attributes:
-        generation: how many channels have been opened; a delivery tag is good for its own generation only.
         channel: the open channel, or None.
         blocked: RabbitMQ's reason for having blocked publishers on this connection (a resource alarm), or None.
         last_error: why the newest attempt to connect failed, or the last channel ended.
@@ -56,18 +55,18 @@ class Session:
         on_unblocked: Callable[[], None] = lambda: None,
         idle_s: float = 1.0,
     ) -> None:
-        self.generation = 0
         self.channel: Channel | None = None
         self.blocked: str | None = None
         self.last_error: str | None = None
         self._nodes = nodes
+        self._parameters = nodes.parameters(role)
         self._role = role
         self._on_open = on_open
         self._on_lost = on_lost
         self._on_unblocked = on_unblocked
         self._idle_s = idle_s
         self._connection: SelectConnection | None = None
-        self._connecting = False
+        self._connecting: AbstractAMQPConnectionWorkflow | None = None
         self._closing = False
         self._failures = 0
         self._opened_at = 0.0
@@ -109,29 +108,34 @@ class Session:
     def close(self, timeout_s: float = 2.0) -> None:
         """End the connection in an orderly way, so that what was written arrives; give up after *timeout_s*."""
         self._closing = True
+        if self._connecting is not None:
+            self._connecting.abort()
         connection = self._connection
         if connection is not None and connection.is_open:
             with suppress(AMQPError):
                 connection.close()
-            deadline = time.monotonic() + timeout_s
-            while not connection.is_closed and time.monotonic() < deadline:
-                self.pump()
+        deadline = time.monotonic() + timeout_s
+        while self._is_ending(connection) and time.monotonic() < deadline:
+            self.pump()
         self.channel = self._connection = None
         self._loop.close()
+
+    def _is_ending(self, connection: SelectConnection | None) -> bool:
+        return self._connecting is not None or (connection is not None and not connection.is_closed)
 
     def _tick(self) -> None:
         self._loop.call_later(self._idle_s, self._tick)
 
     def _connect(self) -> None:
-        if self._closing or self._connecting or self._connection is not None:
+        if self._closing or self._connecting is not None or self._connection is not None:
             return
-        self._connecting = True
-        parameters = self._nodes.parameters(self._role)
-        random.shuffle(parameters)
-        SelectConnection.create_connection(parameters, self._connected, custom_ioloop=self._loop)
+        in_random_order = random.sample(self._parameters, len(self._parameters))
+        self._connecting = SelectConnection.create_connection(
+            in_random_order, self._connected, custom_ioloop=self._loop
+        )
 
     def _connected(self, outcome: SelectConnection | BaseException) -> None:
-        self._connecting = False
+        self._connecting = None
         if isinstance(outcome, BaseException):
             self._lost(_explain(outcome))
             return
@@ -147,7 +151,6 @@ class Session:
 
     def _opened(self, channel: Channel) -> None:
         self.channel = channel
-        self.generation += 1
         self._opened_at = time.monotonic()
         self._warned_at = float("-inf")
         log.debug("%s: connected to RabbitMQ %s", self._role, self.server_version)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sysconfig
 from pathlib import Path
 from types import TracebackType
 
-_NOT_THE_USERS = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib")), "<frozen")
+import actors
+import middleware
+
+_OURS = [str(Path(package.__file__ or "").parent) for package in (actors, middleware)]
+_NOT_THE_USERS = (
+    *(folder + os.sep for folder in (*_OURS, sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))),
+    "<frozen",
+)
 
 
 def users_frames(error: BaseException) -> list[TracebackType]:

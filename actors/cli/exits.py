@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 from dramatiq.errors import BrokerConnectionError
-from pika.exceptions import AMQPError
+from pika.exceptions import ChannelClosedByBroker
 from typer.core import TyperGroup
 
 from actors.checks.origin import where
@@ -27,7 +27,7 @@ MEANINGS = {
     ExitStatus.OK: "all is well",
     ExitStatus.FAILED: "a check found an error, or the job that was run failed",
     ExitStatus.USAGE: "the command line, a setting or a module is wrong",
-    ExitStatus.UNREACHABLE: "RabbitMQ or Redis can't be reached",
+    ExitStatus.UNREACHABLE: "RabbitMQ or Redis can't be reached, or refuses",
 }
 
 
@@ -38,8 +38,10 @@ class Commands(TyperGroup):
         """Run the command that was named."""
         try:
             return super().invoke(ctx)
-        except (BrokerConnectionError, AMQPError) as error:
-            raise _end(str(error) or type(error).__name__, ExitStatus.UNREACHABLE) from None
+        except ChannelClosedByBroker as refusal:
+            raise _end(f"RabbitMQ refused: {refusal.reply_text}", ExitStatus.UNREACHABLE) from None
+        except BrokerConnectionError as error:
+            raise _end(str(error), ExitStatus.UNREACHABLE) from None
         except LoadingError as error:
             place = where(error.__cause__)
             raise _end(f"{error} ({place})" if place else str(error), ExitStatus.USAGE) from None

@@ -1,7 +1,7 @@
 """A FastAPI application. A worker never runs its lifespan, so the environment tells both where RabbitMQ is.
 
 export ACTORS_BROKER_URL=amqp://guest:guest@127.0.0.1:5672/
-fastapi run examples/fastapi_lifespan/app.py
+uvicorn examples.fastapi_lifespan.app:app
 dramatiq actors examples.fastapi_lifespan.tasks
 """
 

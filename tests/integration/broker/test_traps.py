@@ -253,3 +253,65 @@ def test_acks_of_jobs_that_end_out_of_order_leave_the_slow_one(
     until(lambda: len(ran) == 200, seconds=10, what="the slow one")
     worker.join()
     assert sorted(ran) == list(range(200))
+
+
+def test_messages_that_have_not_started_when_their_channel_ends_run_once(
+    make_broker: MakeBroker, declare: Declare, run_worker: RunWorker
+) -> None:
+    broker = make_broker(prefetch=50)
+    go_on = threading.Event()
+    ran: list[int] = []
+
+    def job(number: int) -> None:
+        if number == 0:
+            go_on.wait(20)
+        ran.append(number)
+
+    actor = declare(broker, job)
+    broker.enqueue_many(actor.message(number) for number in range(50))
+    worker = run_worker(broker, threads=1)
+    until(lambda: worker.work_queue.qsize() == 49, seconds=10, what="49 messages behind the one that runs")
+    consumer = worker.consumers["default"].consumer
+    consumer._session.call_soon(lambda: consumer._session.drop("the test says so"))  # type: ignore[union-attr]
+    until(lambda: worker.work_queue.qsize() == 99, seconds=10, what="all 50 delivered again")
+    go_on.set()
+    until(lambda: len(ran) == 51, seconds=20, what="all messages")
+    worker.join()
+    assert sorted(ran) == [0, *range(50)]  # only the one that had started ran twice
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"options": 5}, {"options": []}, {"actor_name": []}, {"kwargs": None}, {"message_id": 7}],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_message_of_a_wrong_shape_does_not_stop_the_queue(
+    fields: dict[str, Any], make_broker: MakeBroker, declare: Declare, run_worker: RunWorker, channel: Any
+) -> None:
+    broker = make_broker()
+    ran: list[int] = []
+    job = declare(broker, ran.append, actor_name="job")
+    broker.declare_queue("default", ensure=True)
+    body = json.dumps({**job.message(1).asdict(), **fields}).encode()
+    channel.basic_publish("", broker.options().topology.work("default").name, body)
+    job.send(2)
+    run_worker(broker)
+    until(lambda: ran == [2], seconds=10, what="the message behind it")
+    until(lambda: dead(broker) == 1, seconds=10, what="its dead letter")
+
+
+def test_plain_dramatiqs_dead_letter_queue_is_used_as_it_is(
+    make_broker: MakeBroker, declare: Declare, run_worker: RunWorker, channel: Any
+) -> None:
+    broker = make_broker(queue_type="classic", middleware=[Retries(max_retries=0)])
+    channel.queue_declare(
+        broker.options().topology.dead("default").name, durable=True, arguments={"x-message-ttl": 604_800_000}
+    )
+
+    def fail() -> None:
+        raise LookupError
+
+    declare(broker, fail).send()
+    run_worker(broker)
+    until(lambda: dead(broker) == 1, seconds=10, what="the dead letter")
+    assert ready(broker) == 0

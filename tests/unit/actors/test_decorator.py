@@ -293,7 +293,7 @@ def test_p20_configure_routes_actors_that_are_declared_already(unused_broker: Ra
     assert "reports" in unused_broker.queues
 
 
-def test_p20_no_queue_is_known_to_rabbitmq_without_the_prefix(unused_broker: RabbitmqBroker) -> None:
+def test_p20_the_prefix_of_the_settings_is_that_of_the_queues(unused_broker: RabbitmqBroker) -> None:
     configure(queue_prefix="staging", broker_url="amqp://127.0.0.1:1/")
 
     assert unused_broker.options().topology.work("default").name.startswith("staging.")

@@ -1,0 +1,127 @@
+"""An application of a test's own, its commands and workers as processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pika
+
+from actors.brokers.topology import Topology
+from services.deadline import until
+
+TASKS = """
+    from pathlib import Path
+
+    from actors import actor
+
+    @actor
+    def charge(order_id: int) -> int:
+        with Path("ran").open("a") as ran:
+            ran.write(f"{order_id}\\n")
+        return order_id
+
+    @actor
+    def refund(order_id: int) -> None: ...
+
+    @actor(queue_name="reports")
+    def report(day: str) -> None: ...
+"""
+
+
+class Project:
+    """A folder with the module ``shop_tasks``, and the environment of its processes.
+
+    Attributes:
+        folder: where they run; ``charge`` notes each order in its file ``ran``.
+        env: their environment.
+        prefix: of the names of their queues.
+    """
+
+    def __init__(self, folder: Path, *, broker_url: str, store_url: str, prefix: str) -> None:
+        self.folder = folder
+        self.prefix = prefix
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("ACTORS_")} | {
+            "ACTORS_BROKER_URL": broker_url,
+            "ACTORS_STORE_URL": store_url,
+            "ACTORS_QUEUE_PREFIX": prefix,
+            "ACTORS_MODULES": "shop_tasks",
+        }
+        self.write("shop_tasks", TASKS)
+
+    def write(self, module: str, source: str) -> None:
+        (self.folder / f"{module}.py").write_text(textwrap.dedent(source))
+
+    def python(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.env | env, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def actors(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run ``actors`` to its end."""
+        return self.python("-m", "actors", *arguments, **env)
+
+    def json(self, *arguments: str, status: int = 0, **env: str) -> Any:
+        """What the command prints with --json; it must end with *status*."""
+        ended = self.actors(*arguments, "--json", **env)
+        assert ended.returncode == status, ended.stdout + ended.stderr
+        return json.loads(ended.stdout)
+
+    def findings(self, check: str, *arguments: str, status: int = 0, **env: str) -> dict[str, dict[str, str]]:
+        """What ``actors check --connect`` finds of one kind, by subject."""
+        report = self.json("check", "--connect", *arguments, status=status, **env)
+        return {each["subject"]: each for each in report["findings"] if each["check"] == check}
+
+    def queues(self, **env: str) -> dict[str, Any]:
+        """What ``actors queues`` shows, by logical queue."""
+        return {each["queue"]: each for each in self.json("queues", status=0, **env)["queues"]}
+
+    def ran(self) -> list[str]:
+        """The orders that ``charge`` was run for."""
+        file = self.folder / "ran"
+        return file.read_text().split() if file.exists() else []
+
+    @contextmanager
+    def process(self, *arguments: str, **env: str) -> Iterator[Path]:
+        """Run Python with *arguments* beside the block, end it with SIGTERM, and require status 0; gives its log."""
+        log = self.folder / f"{len(list(self.folder.glob('*.log')))}.log"
+        with log.open("w") as stream:
+            process = subprocess.Popen(
+                [sys.executable, *arguments], cwd=self.folder, env=self.env | env, stdout=stream, stderr=stream
+            )
+        try:
+            yield log
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0, log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+    @contextmanager
+    def worker(self, **env: str) -> Iterator[Path]:
+        """Run a worker that consumes all queues; gives its log."""
+        with self.process("-m", "dramatiq", "actors", "--processes", "1", "--threads", "2", **env) as log:
+            until(lambda: self.consumers(**env) == 2, seconds=30, what="the worker's consumers")
+            yield log
+
+    def consumers(self, **env: str) -> int:
+        return sum(queue["consumers"] for queue in self.queues(**env).values())
+
+    def delete_queues(self) -> None:
+        with pika.BlockingConnection(pika.URLParameters(self.env["ACTORS_BROKER_URL"])) as connection:
+            channel = connection.channel()
+            for name in self._names():
+                channel.queue_delete(name)
+
+    def _names(self) -> Iterator[str]:
+        for topology in (Topology("quorum", self.prefix), Topology("classic", self.prefix)):
+            yield from (queue.name for queue in topology.holds().values())
+            for queue in ("default", "reports"):
+                yield from (topology.work(queue).name, topology.plain_delay(queue).name, topology.dead(queue).name)
