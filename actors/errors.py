@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from dramatiq import Message
-from dramatiq.errors import BrokerError, ConnectionClosed
+from dramatiq.errors import BrokerError, ConnectionClosed, ConnectionFailed
 
 
 class ActorsError(Exception):
@@ -46,6 +46,13 @@ class QueueMismatch(ActorsError, BrokerError):
 
 class StubError(ActorsError, AssertionError):
     """A test needs a stub broker that is not in place, or drains one that is never empty."""
+
+
+class AccessRefused(ActorsError, ConnectionFailed):
+    """RabbitMQ does not let its user do this."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)  # type: ignore[no-untyped-call]
 
 
 class EnqueueError(ActorsError, ConnectionClosed):

@@ -1,11 +1,13 @@
 """``make bench``: enqueue and drain rates beside plain Dramatiq, in interleaved rounds."""
 
 import json
+import os
 import platform
 import random
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from statistics import median
 from typing import Annotated
 
@@ -76,29 +78,63 @@ def conditions(server: services.RabbitMQ, rounds: int, count: int) -> str:
     """Return what the numbers depend on."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("dramatiq-once", "dramatiq", "pika"))
     return (
-        f"{versions}, Python {platform.python_version()}, RabbitMQ {server.version}; {rounds} rounds of {count:,} no-op "
-        "messages in random order, one worker process with 8 threads, one node on the same machine. "
+        f"{versions}, Python {platform.python_version()}, RabbitMQ {server.version}; {rounds} rounds of {count:,} "
+        f"no-op messages in random order, one worker process with 8 threads, on {os.cpu_count()} cores that RabbitMQ "
+        "shares. Every system has its own default middleware; only ours has confirms in all rows. "
         "Not measured: network latency, replication, payloads over 100 bytes."
     )
+
+
+def markdown(found: list[dict[str, object]], note: str) -> str:
+    """Return the table of docs/benchmarks/broker.md: a row a measure, a column a system."""
+    by_place = {(row["measure"], row["system"]): row for row in found}
+    lines = [
+        "# Beside plain Dramatiq",
+        "",
+        "Median (min-max), and in bold the ratio to plain Dramatiq without confirms in the same run; over 1 is better.",
+        "`make bench` measures it anew.",
+        "",
+        "| | " + " | ".join(SYSTEMS) + " |",
+        "|---" * (len(SYSTEMS) + 1) + "|",
+    ]
+    for measure in (*SENDS, "drain", "cpu"):
+        cells = [by_place[measure, system] for system in SYSTEMS]
+        label = f"{measure}, {cells[0]['unit']}"
+        lines.append(f"| {label} | " + " | ".join(f"{_spread(row)} **{row['ratio']:.2f}**" for row in cells) + " |")
+    return "\n".join([*lines, "", note, ""])
+
+
+def _spread(row: dict[str, object]) -> str:
+    return f"{row['median']:,} ({row['min']:,}-{row['max']:,})"
+
+
+def show(found: list[dict[str, object]], note: str) -> None:
+    """Print a row a measure, a column a system."""
+    by_place = {(row["measure"], row["system"]): row for row in found}
+    table = Table("", *SYSTEMS, caption=note)
+    for measure in (*SENDS, "drain", "cpu"):
+        cells = [by_place[measure, system] for system in SYSTEMS]
+        label = f"{measure}\n{cells[0]['unit']}"
+        table.add_row(label, *(f"{_spread(row)}\n{row['ratio']:.2f} × plain" for row in cells), end_section=True)
+    Console().print(table)
 
 
 def main(
     rounds: Annotated[int, typer.Option(min=1, help="how often each trial is run")] = 5,
     count: Annotated[int, typer.Option(min=100, help="messages a trial")] = 10_000,
     as_json: Annotated[bool, typer.Option("--json", help="print the rows as JSON")] = False,
+    write: Annotated[Path | None, typer.Option(help="also write the table to this Markdown file")] = None,
 ) -> None:
     """Measure enqueue and drain rates of plain Dramatiq and of this project, in the same run."""
     with services.rabbitmq(private=True) as server:
         found = rows(measure(server, rounds, count))
         note = conditions(server, rounds, count)
+    if write is not None:
+        write.write_text(markdown(found, note))
     if as_json:
         print(json.dumps({"rows": found, "conditions": note}, indent=2))
-        return
-    table = Table("system", "measure", "median (min-max)", "unit", "ratio to plain", caption=note)
-    for row in found:
-        spread = f"{row['median']:,} ({row['min']:,}-{row['max']:,})"
-        table.add_row(str(row["system"]), str(row["measure"]), spread, str(row["unit"]), f"{row['ratio']:.2f}")
-    Console().print(table)
+    else:
+        show(found, note)
 
 
 if __name__ == "__main__":

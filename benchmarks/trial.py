@@ -14,7 +14,6 @@ from actors.brokers.rabbitmq import RabbitmqBroker
 from benchmarks.systems import SYSTEMS, queue_name
 
 THREADS = 8
-ONE_BY_ONE = 2_000
 
 
 class Job:
@@ -39,7 +38,7 @@ class Job:
                 self.done.set()
 
 
-def send(broker: dramatiq.Broker, job: Job, count: int) -> float:
+def send(_: dramatiq.Broker, job: Job, count: int) -> float:
     """Send one by one from one thread; return seconds a message."""
     job.actor.send(0)
     started = time.perf_counter()
@@ -48,7 +47,7 @@ def send(broker: dramatiq.Broker, job: Job, count: int) -> float:
     return (time.perf_counter() - started) / count
 
 
-def send_threads(broker: dramatiq.Broker, job: Job, count: int) -> float:
+def send_threads(_: dramatiq.Broker, job: Job, count: int) -> float:
     """Send one by one from each of eight threads; return seconds a message."""
     job.actor.send(0)
     parts = [range(offset, count, THREADS) for offset in range(THREADS)]

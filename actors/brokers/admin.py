@@ -17,8 +17,9 @@ from pika.frame import Method
 from actors.brokers.nodes import Nodes
 from actors.brokers.session import Session
 from actors.brokers.topology import Queue
-from actors.errors import QueueMismatch
+from actors.errors import AccessRefused, QueueMismatch
 
+ACCESS_REFUSED = 403
 NOT_FOUND = 404
 PRECONDITION_FAILED = 406
 
@@ -52,6 +53,7 @@ class Admin:
 
     Raises:
         ConnectionFailed: no node could be reached, or none answered within *timeout_s*.
+        AccessRefused: from every call, when the user has no right to it.
     """
 
     def __init__(self, nodes: Nodes, *, timeout_s: float) -> None:
@@ -123,6 +125,8 @@ class Admin:
         self._pump_until(lambda: bool(answers))
         answer = answers[0]
         if isinstance(answer, ChannelClosedByBroker):
+            if answer.reply_code == ACCESS_REFUSED:
+                raise AccessRefused(f"{self._nodes}: {answer.reply_text}")
             raise answer
         if isinstance(answer, BaseException):
             raise ConnectionFailed(f"{self._nodes}: {answer}")

@@ -77,14 +77,15 @@ class Declarations:
         """Return the hold queue of *hold_ms* milliseconds, once it exists."""
         return self._ensure(f"hold {hold_ms}", lambda topology: topology.hold(hold_ms), timeout_s)
 
-    def holds(self) -> dict[int, Queue]:
-        """Return all hold queues by their hold in milliseconds, once they exist."""
-        holds = self._topology().holds()
+    def holds(self) -> list[Queue]:
+        """Return all hold queues, shortest hold first, once they exist; then those left of the other queue type."""
+        topology = self._topology()
         with self._lock, Admin(self._nodes(), timeout_s=self._timeout_s) as admin:
-            for hold_ms, queue in holds.items():
+            for hold_ms, queue in topology.holds().items():
                 admin.declare(queue)
                 self._existing[f"hold {hold_ms}"] = queue
-        return holds
+            left = [queue for queue in topology.under_other_type().holds().values() if admin.depth(queue) is not None]
+        return [*topology.holds().values(), *left]
 
     def generations(self, queue: str) -> list[Queue]:
         """Return all physical queues of logical *queue* that exist, the current one first.

@@ -111,7 +111,7 @@ class Relay:
             return
         channel.add_on_cancel_callback(lambda _: self._session.drop("RabbitMQ cancelled the relay's consumer"))
         channel.basic_qos(prefetch_count=PREFETCH)
-        for queue in holds.values():
+        for queue in holds:
             channel.basic_consume(queue.name, self._look)
 
     def _look(self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:

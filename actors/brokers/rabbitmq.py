@@ -14,7 +14,7 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker as DramatiqRabbitmqBroker
 from dramatiq.common import q_name
-from dramatiq.errors import BrokerConnectionError, QueueJoinTimeout
+from dramatiq.errors import BrokerConnectionError, BrokerError, QueueJoinTimeout
 from dramatiq.middleware import Middleware
 from pika import BasicProperties, ConnectionParameters
 
@@ -27,7 +27,7 @@ from actors.brokers.nodes import Nodes
 from actors.brokers.publisher import Batch, Publication, Publisher, Refusal
 from actors.brokers.topology import Topology
 from actors.encoding import check_size
-from actors.errors import EnqueueError
+from actors.errors import AccessRefused, EnqueueError
 
 Message = dramatiq.Message[Any]
 
@@ -123,6 +123,7 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         Raises:
             EnqueueError: RabbitMQ did not confirm it in time, or in as many attempts as are allowed.
             QueueMismatch: its queue exists with other arguments.
+            AccessRefused: the user of the URL has no right to its queue.
             NotEncodable, MessageTooLarge: nothing was sent.
         """
         self._send([self._outgoing(message, delay)])
@@ -176,7 +177,7 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         """Publish *body* to the dead letters of *queue_name*; then call *done* with whether that is confirmed."""
         try:
             queue = self.declarations.dead(queue_name)
-        except BrokerConnectionError as error:
+        except BrokerError as error:
             self.logger.warning("queue %r: a dead letter can't be forwarded yet: %s", queue_name, error)
             done(False)
             return
@@ -262,6 +263,8 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         """Publish *outgoing* once; return what was not confirmed, and why."""
         try:
             publications = [self._publication(each, deadline) for each in outgoing]
+        except AccessRefused:
+            raise
         except BrokerConnectionError as error:
             return outgoing, str(error)
         refusals = self.publisher.publish(publications, max(0.0, deadline - time.monotonic()))

@@ -70,7 +70,7 @@ class Topology:
         return Topology("classic" if self.queue_type == "quorum" else "quorum", self.prefix)
 
     def plain_delay(self, queue: str) -> Queue:
-        """Where plain Dramatiq keeps the delayed messages of logical *queue*; read if it exists, never made."""
+        """Where plain Dramatiq keeps the delayed messages of logical *queue*; looked at, never made."""
         return Queue(self._prefixed(f"{queue}.DQ"), self._plain_arguments(queue))
 
     def hold(self, hold_ms: int) -> Queue:

@@ -8,7 +8,6 @@ from actors.brokers.admin import WAY_OUT, Admin
 from actors.brokers.topology import Topology
 from actors.checks.finding import Finding, count, error, ok, warning
 from actors.checks.mismatch import find_mismatch
-from actors.configuration import variable
 
 _SUBJECT = "hold queues"
 
@@ -30,6 +29,5 @@ def check_delays(admin: Admin, topology: Topology) -> Iterator[Finding]:
 def _left_over(admin: Admin, other: Topology) -> Iterator[Finding]:
     depths = [admin.depth(queue) for queue in other.holds().values()]
     if left := sum(depth.messages for depth in depths if depth is not None and not depth.consumers):
-        what = f"{count(left, 'delayed message')} left in {other.queue_type} hold queues, which no relay reads any more"
-        advice = f"run actors relay with {variable('queue_type')}={other.queue_type} until they are empty"
-        yield warning("delays", _SUBJECT, what, advice)
+        what = f"{count(left, 'delayed message')} left in {other.queue_type} hold queues, and no relay that reads them"
+        yield warning("delays", _SUBJECT, what, "restart a worker, or run actors relay until they are empty")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dramatiq.errors import BrokerConnectionError
-from pika.exceptions import ChannelClosedByBroker
 
 from actors.assembly import broker, settings
 from actors.brokers.admin import WAY_OUT, Admin
@@ -15,6 +14,7 @@ from actors.checks.mismatch import find_mismatch
 from actors.checks.queues import LogicalQueue, PhysicalQueue, look_at_queues, users_of_queues
 from actors.checks.versions import is_older
 from actors.configuration import variable
+from actors.errors import AccessRefused
 
 OLDEST = (3, 10)
 
@@ -31,12 +31,12 @@ def check_rabbitmq(timeout_s: float) -> Iterator[Finding]:
             for queue in look_at_queues(admin, topology, users):
                 yield from _queue(admin, queue)
             yield from check_delays(admin, topology)
+    except AccessRefused as refused:
+        advice = f"give the user of {variable('broker_url')} rights on the queues that start with its prefix"
+        yield error("rabbitmq", where, str(refused).removeprefix(f"{where}: "), advice)
     except BrokerConnectionError as problem:
         what = f"unreachable: {str(problem).removeprefix(f'{where}: ')}"
         yield error("rabbitmq", where, what, f"start it, or set {variable('broker_url')}")
-    except ChannelClosedByBroker as refused:
-        advice = f"give the user of {variable('broker_url')} rights on the queues that start with its prefix"
-        yield error("rabbitmq", where, f"refused: {refused.reply_text}", advice)
 
 
 def _version(where: str, version: str) -> Finding:

@@ -7,7 +7,6 @@ from typing import Any
 
 import typer
 from dramatiq.errors import BrokerConnectionError
-from pika.exceptions import ChannelClosedByBroker
 from typer.core import TyperGroup
 
 from actors.checks.origin import where
@@ -38,8 +37,6 @@ class Commands(TyperGroup):
         """Run the command that was named."""
         try:
             return super().invoke(ctx)
-        except ChannelClosedByBroker as refusal:
-            raise _end(f"RabbitMQ refused: {refusal.reply_text}", ExitStatus.UNREACHABLE) from None
         except BrokerConnectionError as error:
             raise _end(str(error), ExitStatus.UNREACHABLE) from None
         except LoadingError as error:

@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 import dramatiq
 from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread
-from dramatiq.middleware import Middleware
-from dramatiq.worker import _WorkerMiddleware
 
 from actors.assembly import settings
-from actors.brokers.rabbitmq import RelayThread
 from actors.errors import StubError
 from actors.testing.stub import StubBroker
 
 R = TypeVar("R")
+
+# Where the middleware comes from that the RabbitMQ broker has for itself, and a running worker for itself.
+NOT_FOR_THE_STUB = ("actors.brokers.", "dramatiq.worker")
 
 
 def current() -> StubBroker:
@@ -47,7 +47,7 @@ def stub_broker() -> Iterator[StubBroker]:
     """
     outer = dramatiq.get_broker()
     stub = StubBroker(
-        middleware=[each for each in outer.middleware if not _belongs_to_a_worker(each)],
+        middleware=[each for each in outer.middleware if not type(each).__module__.startswith(NOT_FOR_THE_STUB)],
         max_message_bytes=lambda: settings().max_message_bytes,
     )
     # They keep what middleware has put around their functions: it is the same middleware. More may be added here.
@@ -65,10 +65,6 @@ def stub_broker() -> Iterator[StubBroker]:
         for actor in stub.actors.values():
             if actor.actor_name not in outer.actors and _is_held_by_its_module(actor):
                 _move(actor, outer)
-
-
-def _belongs_to_a_worker(middleware: Middleware) -> bool:
-    return isinstance(middleware, RelayThread | _WorkerMiddleware)
 
 
 def _move(actor: dramatiq.Actor[..., Any], broker: dramatiq.Broker) -> None:

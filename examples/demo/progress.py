@@ -56,8 +56,8 @@ class Progress:
 
     @property
     def complete(self) -> bool:
-        """Whether every order has gone all the way."""
-        return self.run == self.jobs
+        """Whether a worker was killed, and every order has gone all the way all the same."""
+        return self.killed_after is not None and self.run == self.jobs
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -36,6 +36,8 @@ def run(shop: Shop, orders: int, *, deadline: float, show: Callable[[Progress], 
             check_alive(VICTIM, shop.workers[VICTIM])
             now = _kill_in_the_middle(shop, now)
         show(now)
+    if not now.complete:
+        return now
     # A worker that is told to stop finishes what it has begun, such as a job that came a second time.
     shop.workers[SURVIVOR].stop()
     return _read(shop, now, now.seconds)

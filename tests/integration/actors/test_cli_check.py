@@ -111,7 +111,8 @@ def test_a_user_without_rights_is_told_what_it_lacks(
     assert [each["status"] for each in found.values()] == ["error"]
     assert "ACCESS_REFUSED" in found.popitem()[1]["what"]
     assert ended.returncode == 3
-    assert ended.stderr.startswith("Error: RabbitMQ refused: ACCESS_REFUSED")
+    assert ended.stderr.startswith(f"Error: amqp://{prefix}:***@")
+    assert "ACCESS_REFUSED" in ended.stderr
 
 
 def test_messages_of_an_earlier_generation_are_named_until_a_worker_takes_them(project: Project) -> None:
@@ -124,9 +125,8 @@ def test_messages_of_an_earlier_generation_are_named_until_a_worker_takes_them(p
 def test_delayed_messages_that_no_relay_moves_are_named(project: Project) -> None:
     project.actors("send", "charge", "--args", "[1]", "--delay", "1h")
     assert project.findings("delays")["hold queues"]["what"].startswith("1 delayed message, and no relay")
-    assert (
-        "ACTORS_QUEUE_TYPE=quorum" in project.findings("delays", ACTORS_QUEUE_TYPE="classic")["hold queues"]["advice"]
-    )
+    left = project.findings("delays", ACTORS_QUEUE_TYPE="classic")["hold queues"]
+    assert left["what"] == "1 delayed message left in quorum hold queues, and no relay that reads them"
 
 
 def test_delayed_messages_of_plain_dramatiq_are_named(project: Project) -> None:

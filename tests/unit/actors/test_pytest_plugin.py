@@ -163,7 +163,7 @@ def test_a_process_that_a_test_starts_is_guarded_too(pytester: pytest.Pytester) 
 
 
 def test_the_environment_is_as_before_once_pytest_has_ended(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
+    main = pytester.makepyfile(
         main="""
         import json, os
         import pytest
@@ -177,7 +177,7 @@ def test_the_environment_is_as_before_once_pytest_has_ended(pytester: pytest.Pyt
     )
     pytester.makepyfile(test_it="def test_it(): ...")
 
-    result = pytester.runpython("main.py")
+    result = pytester.runpython(main)
 
     before, after = json.loads(result.outlines[-1])
     assert before == after

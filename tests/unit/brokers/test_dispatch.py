@@ -161,7 +161,7 @@ def test_a_done_attempt_whose_after_hook_raises_stays_done() -> None:
     "error",
     [
         BrokerConnectionError("away"),
-        ConnectionClosed("away"),  # type: ignore[no-untyped-call]
+        ConnectionClosed("away"),
         EnqueueError("not confirmed", unconfirmed=[], maybe_enqueued=False),
     ],
 )

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import dramatiq
@@ -43,7 +45,7 @@ def test_the_event_loop_is_there_while_the_worker_is() -> None:
     async def where() -> None:
         ran_on.append(threading.current_thread())
 
-    actor = dramatiq.actor(where, broker=broker)
+    actor = dramatiq.actor(broker=broker)(where)
     worker.start()
     loop = get_event_loop_thread()
     actor.send()
@@ -59,16 +61,19 @@ def test_the_event_loop_is_there_while_the_worker_is() -> None:
 def test_a_worker_that_is_told_to_stop_twice_ends_although_a_coroutine_runs(tmp_path: Path) -> None:
     (tmp_path / "endless.py").write_text(ENDLESS)
     command = [str(DRAMATIQ), "endless:broker", "--processes", "1", "--threads", "1"]
-    with (tmp_path / "log").open("w") as log, subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log) as worker:
-        try:
-            wait_for(lambda: (tmp_path / "started").exists())
-            worker.send_signal(signal.SIGTERM)
-            wait_for(lambda: "Shutting down..." in (tmp_path / "log").read_text())
-            worker.send_signal(signal.SIGTERM)
+    with (tmp_path / "log").open("w") as log:
+        worker = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(lambda: (tmp_path / "started").exists())
+        worker.send_signal(signal.SIGTERM)
+        wait_for(lambda: "Shutting down..." in (tmp_path / "log").read_text())
+        worker.send_signal(signal.SIGTERM)
 
-            assert worker.wait(timeout=20) != 0
-        finally:
-            worker.kill()
+        assert worker.wait(timeout=20) != 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

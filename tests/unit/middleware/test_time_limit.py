@@ -45,7 +45,7 @@ class Service:
         self.worker = dramatiq.Worker(self.broker, worker_timeout=10, worker_threads=THREADS)
 
     def actor(self, fn: Callable[..., Any], **options: Any) -> dramatiq.Actor[..., Any]:
-        return dramatiq.actor(fn, broker=self.broker, **options)
+        return dramatiq.actor(broker=self.broker, **options)(fn)
 
     def finish(self) -> Counter[str]:
         """Return the outcomes of all that was sent."""
@@ -127,7 +127,7 @@ def test_a_message_that_is_skipped_leaves_no_limit_behind(monkeypatch: pytest.Mo
             raise SkipMessage
 
     broker = StubBroker(middleware=[TimeLimit(), Skip()])
-    actor = dramatiq.actor(busy, broker=broker, time_limit=1)
+    actor = dramatiq.actor(broker=broker, time_limit=1)(busy)
     message = dramatiq.MessageProxy(actor.message(0))
 
     with pytest.raises(SkipMessage):

@@ -35,11 +35,10 @@ class Flaky:
 def flaky(failures: int, error: BaseException | None = None, **options: Any) -> tuple[dramatiq.Actor[[], None], Flaky]:
     run = Flaky(failures, error)
 
-    @actor(**options)
     def flaky() -> None:
         run()
 
-    return flaky, run
+    return actor(**options)(flaky), run
 
 
 def test_messages_run_in_this_thread_in_the_order_in_which_they_come_due(stub_broker: StubBroker) -> None:

@@ -1,0 +1,94 @@
+"""What the type checker accepts: everything that works."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_type
+
+import dramatiq
+
+import actors
+from actors import actor, enqueue_many
+from actors.testing import Drained, EnqueuedMessage, StubBroker, assert_enqueued, drain, enqueued, stub_broker
+
+
+@actor
+def charge(order_id: int, cents: int = 0) -> str:
+    return f"{order_id}: {cents}"
+
+
+@actor(
+    actor_name="report",
+    queue_name="slow",
+    priority=5,
+    max_retries=None,
+    min_backoff=1_000,
+    max_backoff=60_000,
+    retry_when=lambda retries, error: retries < 3 and isinstance(error, ConnectionError),
+    throws=(ValueError, KeyError),
+    time_limit=60_000,
+    max_age=3_600_000,
+    on_success="charge",
+    on_failure="charge",
+    on_retry_exhausted="charge",
+    notify_shutdown=True,
+    pipe_ignore=True,
+)
+def report(month: str, *, draft: bool = False) -> None: ...
+
+
+@actor
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+@actor(queue_name="slow")
+async def fetch_all(*urls: str) -> list[bytes]:
+    return [url.encode() for url in urls]
+
+
+assert_type(charge(1, 2), str)
+assert_type(charge.send(1), dramatiq.Message[str])
+assert_type(charge.send(order_id=1, cents=2), dramatiq.Message[str])
+assert_type(charge.message(1, 2), dramatiq.Message[str])
+assert_type(charge.message(1).get_result(), str)
+
+assert_type(report("2026-01", draft=True), None)
+assert_type(report.send("2026-01", draft=True), dramatiq.Message[None])
+
+# An async actor gives what it returns once awaited: a worker awaits it.
+assert_type(fetch("https://example.org"), bytes)
+assert_type(fetch.send("https://example.org"), dramatiq.Message[bytes])
+assert_type(fetch_all.send("a", "b"), dramatiq.Message[list[bytes]])
+
+assert_type(charge.send_with_options(args=(1,), eta=datetime.now(UTC)), dramatiq.Message[str])
+charge.send_with_options(args=(1, 2), delay=timedelta(minutes=5))
+charge.send_with_options(args=(1,), kwargs={"cents": 2}, delay=1_500)
+charge.send_with_options(
+    args=(1,),
+    max_retries=None,
+    min_backoff=1,
+    max_backoff=2,
+    time_limit=1.5,
+    max_age=1.5,
+    on_success=report,
+    on_failure="report",
+    on_retry_exhausted="report",
+    notify_shutdown=False,
+    pipe_ignore=False,
+    broker_priority=9,
+)
+
+assert_type(enqueue_many([charge.message(1), fetch.message("a")]), list[dramatiq.Message[Any]])
+dramatiq.pipeline([charge.message(1), charge.message_with_options(args=(2,))]).run()
+plain: dramatiq.Actor[..., Any] = charge
+taking_an_order: Callable[[int], str] = charge
+actors.configure(broker_url="amqp://h/", queue_prefix="staging")
+
+
+def in_a_test() -> None:
+    with stub_broker() as broker:
+        assert_type(broker, StubBroker)
+        assert_type(enqueued(charge), list[EnqueuedMessage])
+        assert_type(assert_enqueued(charge, args=(1, 2), delay=timedelta(minutes=5)), list[EnqueuedMessage])
+        broker.clock.advance(timedelta(minutes=5))
+        assert_type(drain("default", with_delays=True), Drained)
