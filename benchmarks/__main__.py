@@ -80,7 +80,7 @@ def conditions(server: services.RabbitMQ, rounds: int, count: int) -> str:
     return (
         f"{versions}, Python {platform.python_version()}, RabbitMQ {server.version}; {rounds} rounds of {count:,} "
         f"no-op messages in random order, one worker process with 8 threads, on {os.cpu_count()} cores that RabbitMQ "
-        "shares. Every system has its own default middleware; only ours has confirms in all rows. "
+        "shares. Every system has its own default middleware. "
         "Not measured: network latency, replication, payloads over 100 bytes."
     )
 
