@@ -13,7 +13,7 @@ from examples.shop import books
 from examples.shop.models import Line, Order
 
 # Seconds that each of the outside systems takes to answer.
-GATEWAY, WAREHOUSE, MAIL = 0.015, 0.01, 0.015
+GATEWAY, WAREHOUSE, MAIL = 0.008, 0.005, 0.008
 
 log = logging.getLogger(__name__)
 
