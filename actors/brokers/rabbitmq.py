@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -14,26 +13,25 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker as DramatiqRabbitmqBroker
 from dramatiq.common import q_name
-from dramatiq.errors import BrokerConnectionError, BrokerError, QueueJoinTimeout
+from dramatiq.errors import BrokerError, QueueJoinTimeout
 from dramatiq.middleware import Middleware
 from pika import BasicProperties, ConnectionParameters
 
 from actors.brokers.admin import Admin
 from actors.brokers.consumer import Consumer, DropStale
 from actors.brokers.declarations import Declarations
-from actors.brokers.delays import Hold, Relay
+from actors.brokers.delays import Relay
 from actors.brokers.dispatch import Dispatch
 from actors.brokers.nodes import Nodes
-from actors.brokers.publisher import Batch, Publication, Publisher, Refusal
+from actors.brokers.publisher import Batch, Publication, Publisher
+from actors.brokers.sender import Outgoing, Sender
 from actors.brokers.topology import Topology
 from actors.encoding import check_size
-from actors.errors import AccessRefused, EnqueueError
 
 Message = dramatiq.Message[Any]
 
 # How many messages of an `enqueue_many` are encoded and in memory at once.
 CHUNK = 1_000
-FIRST_BACKOFF_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +55,6 @@ class RabbitmqOptions:
     publish_attempts: int = 5
     publish_window: int = 500
     max_message_bytes: int = 131_072
-
-
-@dataclass(frozen=True, slots=True)
-class _Outgoing:
-    """A message that is being sent: its bytes, and when it is due (ms since the Unix epoch), if later than now."""
-
-    message: Message
-    body: bytes
-    due: int | None
 
 
 class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
@@ -126,7 +115,7 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
             AccessRefused: the user of the URL has no right to its queue.
             NotEncodable, MessageTooLarge: nothing was sent.
         """
-        self._send([self._outgoing(message, delay)])
+        self._sender().send([self._outgoing(message, delay)])
         self.emit_after("enqueue", message, delay)
         return message
 
@@ -149,7 +138,7 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         """
         sent: list[Message] = []
         for chunk in _chunks(messages):
-            self._send([self._outgoing(message, delay) for message in chunk])
+            self._sender().send([self._outgoing(message, delay) for message in chunk])
             for message in chunk:
                 self.emit_after("enqueue", message, delay)
             sent.extend(chunk)
@@ -222,6 +211,15 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         self.publisher.close()
         super().close()
 
+    def _sender(self) -> Sender:
+        options = self.options()
+        return Sender(
+            self.declarations,
+            self.publisher,
+            timeout_s=options.publish_timeout_s,
+            attempts=options.publish_attempts,
+        )
+
     def _admin(self) -> Admin:
         options = self.options()
         return Admin(options.nodes, timeout_s=options.publish_timeout_s)
@@ -233,82 +231,12 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
                 self.declarations.forget()
         return not batch.refusals
 
-    def _outgoing(self, message: Message, delay: int | None) -> _Outgoing:
+    def _outgoing(self, message: Message, delay: int | None) -> Outgoing:
         self.emit_before("enqueue", message, delay)
         self.declare_queue(message.queue_name)
         body = message.encode()
         check_size(body, self.options().max_message_bytes, message.actor_name)
-        return _Outgoing(message, body, None if delay is None else time.time_ns() // 1_000_000 + delay)
-
-    def _send(self, outgoing: list[_Outgoing]) -> None:
-        """Publish all of *outgoing*, again where it was refused, until it is confirmed or the limits are reached."""
-        options = self.options()
-        deadline = time.monotonic() + options.publish_timeout_s
-        maybe_enqueued: set[str] = set()
-        attempt = 1
-        while True:
-            refused, reason = self._attempt(outgoing, deadline, maybe_enqueued)
-            if not refused:
-                return
-            pause_s = FIRST_BACKOFF_S * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311
-            if attempt == options.publish_attempts or time.monotonic() + pause_s >= deadline:
-                raise self._enqueue_error(refused, reason, maybe_enqueued, attempt)
-            time.sleep(pause_s)
-            outgoing = refused
-            attempt += 1
-
-    def _attempt(
-        self, outgoing: list[_Outgoing], deadline: float, maybe_enqueued: set[str]
-    ) -> tuple[list[_Outgoing], str]:
-        """Publish *outgoing* once; return what was not confirmed, and why."""
-        try:
-            publications = [self._publication(each, deadline) for each in outgoing]
-        except AccessRefused:
-            raise
-        except BrokerConnectionError as error:
-            return outgoing, str(error)
-        refusals = self.publisher.publish(publications, max(0.0, deadline - time.monotonic()))
-        if not refusals:
-            return [], ""
-        if any(refusal.unroutable for refusal in refusals):
-            self.declarations.forget()
-        sources = {id(publication): each for publication, each in zip(publications, outgoing, strict=True)}
-        refused = [sources[id(refusal.publication)] for refusal in refusals]
-        maybe_enqueued.update(
-            each.message.message_id for each, refusal in zip(refused, refusals, strict=True) if refusal.maybe_enqueued
-        )
-        return refused, _most_telling(refusals)
-
-    def _publication(self, outgoing: _Outgoing, deadline: float) -> Publication:
-        message = outgoing.message
-        timeout_s = max(0.1, deadline - time.monotonic())
-        properties = BasicProperties(
-            content_type="application/json",
-            delivery_mode=2,
-            message_id=message.message_id,
-            priority=message.options.get("broker_priority"),
-        )
-        if outgoing.due is None:
-            queue = self.declarations.work(message.queue_name, timeout_s=timeout_s)
-            return Publication(queue.name, outgoing.body, properties)
-        hold = Hold.until(outgoing.due, message.queue_name, now=time.time_ns() // 1_000_000)
-        queue = self.declarations.hold(hold.hold_ms, timeout_s=timeout_s)
-        return hold.publication(outgoing.body, properties, queue.name)
-
-    def _enqueue_error(
-        self, refused: list[_Outgoing], reason: str, maybe_enqueued: set[str], attempts: int
-    ) -> EnqueueError:
-        messages = [each.message for each in refused]
-        maybe = any(message.message_id in maybe_enqueued for message in messages)
-        known = "may be in the queue all the same" if maybe else "is not in the queue"
-        what = f"message {messages[0].message_id} of actor {messages[0].actor_name!r}"
-        if len(messages) > 1:
-            what = f"{len(messages)} messages, the first of them {what},"
-        return EnqueueError(
-            f"{what} not confirmed after {attempts} attempt{'s' if attempts > 1 else ''}: {reason}; it {known}",
-            unconfirmed=messages,
-            maybe_enqueued=maybe,
-        )
+        return Outgoing(message, body, None if delay is None else time.time_ns() // 1_000_000 + delay)
 
 
 class RelayThread(Middleware):
@@ -334,9 +262,3 @@ def _chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
     iterator = iter(messages)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
-
-
-def _most_telling(refusals: Iterable[Refusal]) -> str:
-    """Return the reason shared by most refusals."""
-    reasons = [refusal.reason for refusal in refusals]
-    return max(reasons, key=reasons.count)
