@@ -32,10 +32,10 @@ class Producer:
     maybe: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
 
-    def send(self, number: int) -> None:
+    def send(self, number: int, *, delay_ms: int | None = None) -> None:
         message = self.broker.get_actor("record").message(number)
         try:
-            self.broker.enqueue(message)
+            self.broker.enqueue(message, delay=delay_ms)
         except EnqueueError as error:
             (self.maybe if error.maybe_enqueued else self.refused).add(number)
         else:
@@ -71,7 +71,15 @@ class Journal:
     path: Path
 
     def runs(self) -> Counter[int]:
-        return Counter(map(int, self.path.read_text().split())) if self.path.exists() else Counter()
+        return Counter(number for number, _ in self._lines())
+
+    def first_runs(self) -> dict[int, float]:
+        """When each number ran first, in seconds since the Unix epoch."""
+        return dict(reversed(self._lines()))
+
+    def _lines(self) -> list[tuple[int, float]]:
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return [(int(number), float(at)) for number, at in map(str.split, lines)]
 
     def reaches(self, count: int) -> bool:
         return len(self.runs()) > count

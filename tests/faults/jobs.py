@@ -1,15 +1,16 @@
 """The actors that the fault tests run in real workers; they write what they did where no fault reaches."""
 
 import os
+import time
 
 from actors import actor
 
 
 @actor(max_retries=0)
 def record(number: int) -> None:
-    """Append *number* to the journal; a line of less than a page is written whole or not at all."""
+    """Append *number* and the time to the journal; a line of less than a page is written whole or not at all."""
     descriptor = os.open(os.environ["JOURNAL"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(descriptor, f"{number}\n".encode())
+        os.write(descriptor, f"{number} {time.time()}\n".encode())
     finally:
         os.close(descriptor)
