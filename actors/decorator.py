@@ -150,7 +150,7 @@ class Actor(dramatiq.Actor[P, R]):
         Raises:
             DeclarationError: an option is unknown.
         """
-        _refuse_unknown(self.actor_name, options, self.broker.actor_options | _MESSAGE_OPTIONS)
+        _refuse_unknown(self.actor_name, options, self.broker.actor_options | _MESSAGE_OPTIONS, {"delay", "eta"})
         return super().message_with_options(args=args, kwargs=kwargs, **options)
 
 
@@ -217,10 +217,12 @@ def actor(
     return declare if fn is None else declare(fn)
 
 
-def _refuse_unknown(name: str, options: Iterable[str], known: set[str]) -> None:
+def _refuse_unknown(name: str, options: Iterable[str], known: set[str], elsewhere: Iterable[str] = ()) -> None:
+    """Refuse the first of *options* that is not known; what is known *elsewhere* may only be what was meant."""
     for option in options:
         if option not in known:
-            raise DeclarationError(f"actor {name!r}: unknown option {option!r}{did_you_mean(option, known)}")
+            hint = did_you_mean(option, [*known, *elsewhere])
+            raise DeclarationError(f"actor {name!r}: unknown option {option!r}{hint}")
 
 
 def _refuse_taken(name: str, broker: dramatiq.Broker) -> None:

@@ -152,8 +152,13 @@ class Session:
     def _opened(self, channel: Channel) -> None:
         self.channel = channel
         self._opened_at = time.monotonic()
+        log.log(
+            logging.INFO if self._failures else logging.DEBUG,
+            "%s: connected to RabbitMQ %s",
+            self._role,
+            self.server_version,
+        )
         self._warned_at = float("-inf")
-        log.debug("%s: connected to RabbitMQ %s", self._role, self.server_version)
         self._on_open(channel)
 
     def _block(self, reason: str | None) -> None:
