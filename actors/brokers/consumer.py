@@ -98,6 +98,8 @@ class Consumer(dramatiq.Consumer):
     def __next__(self) -> dramatiq.MessageProxy | None:
         if not self._arrived:
             self._session.pump()
+            if self._settled:
+                self._flush()
         return self._arrived.popleft() if self._arrived else None
 
     def ack(self, message: dramatiq.MessageProxy) -> None:
@@ -132,7 +134,8 @@ class Consumer(dramatiq.Consumer):
     def _settle(self, epoch: Epoch, tag: int, *, requeue: bool) -> None:
         """Note the end of a delivery; safe from any thread."""
         self._settled.append((epoch, tag, requeue))
-        # Worker threads race here; the worst that comes of it is one wake-up too many.
+        # Worker threads race here, and may be interrupted. The worst that comes of it is one wake-up too many, or
+        # none: then the ack goes out with the next pump.
         if not self._awake:
             self._awake = True
             self._session.call_soon(self._flush)

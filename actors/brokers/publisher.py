@@ -126,9 +126,10 @@ class Publisher:
         with self._lock:
             session = self._session or self._start()
             self._waiting.extend((publication, batch) for publication in batch.publications)
-            asleep, self._awake = not self._awake, True
-        if asleep:
-            session.call_soon(self._write)
+            if not self._awake:
+                # In this order, because a time limit may interrupt the sender between the two.
+                session.call_soon(self._write)
+                self._awake = True
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Wait for what is unconfirmed, at most *timeout_s* seconds, and close the connection.

@@ -160,7 +160,13 @@ def test_what_can_not_travel_or_is_too_large_is_refused_at_send(stub_broker: Stu
 
 
 @pytest.mark.parametrize(
-    ("option", "hint"), [("max_retry", ", did you mean 'max_retries'?"), ("etaa", ""), ("flavour", "")]
+    ("option", "hint"),
+    [
+        ("max_retry", ", did you mean 'max_retries'?"),
+        ("etaa", ", did you mean 'eta'?"),
+        ("dealy", ", did you mean 'delay'?"),
+        ("flavour", ""),
+    ],
 )
 def test_an_unknown_option_of_a_message_is_refused(stub_broker: StubBroker, option: str, hint: str) -> None:
     @actor
