@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, FilePath, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from actors.brokers.nodes import mask_password
@@ -106,6 +106,13 @@ class Settings(BaseSettings):
     publish_attempts: int = Field(5, ge=1, description="how often a send is tried within that time")
     publish_window: int = Field(500, ge=1, description="messages published and not yet confirmed, a process")
     max_message_bytes: int = Field(131_072, ge=256, description="a larger message is refused at send")
+
+    @field_validator("queue_max_priority")
+    @classmethod
+    def _needs_classic_queues(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("queue_type") != "classic":
+            raise ValueError("only classic queues have such priorities; set ACTORS_QUEUE_TYPE=classic, or unset it")
+        return value
 
 
 def variable(field: str) -> str:

@@ -252,6 +252,7 @@ class Publisher:
         with self._lock:
             idle = not self._waiting and not self._unconfirmed
             if idle or seconds_left <= 0:
+                self._lost("the publisher was closed")
                 self._thread = self._session = None
                 return
         assert self._session is not None  # noqa: S101

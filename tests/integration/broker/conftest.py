@@ -32,7 +32,11 @@ def make_broker(broker_url: str, prefix: str) -> Iterator[MakeBroker]:
     def make(
         *, middleware: list[Middleware] | None = None, url: str = broker_url, queue_type: str = "quorum", **options: Any
     ) -> RabbitmqBroker:
-        topology = Topology(queue_type=queue_type, prefix=options.pop("prefix", prefix))  # type: ignore[arg-type]
+        topology = Topology(
+            queue_type=queue_type,  # type: ignore[arg-type]
+            prefix=options.pop("prefix", prefix),
+            max_priority=options.pop("max_priority", None),
+        )
         nodes = options.pop("nodes", None) or Nodes([url])
         made = RabbitmqOptions(nodes, topology, **{"publish_timeout_s": 5.0, **options})
         broker = RabbitmqBroker(lambda: made, middleware=default_middleware()[1:] if middleware is None else middleware)

@@ -113,6 +113,16 @@ def test_each_attempt_has_the_same_message_id(make_broker: MakeBroker, channel: 
     assert properties.message_id == first.message_id == dramatiq.Message.decode(body).message_id
 
 
+def test_a_higher_broker_priority_goes_first(make_broker: MakeBroker, channel: Any) -> None:
+    broker = make_broker(queue_type="classic", max_priority=9)
+    for priority in (None, 1, 9, 5):
+        broker.enqueue(message(options={} if priority is None else {"broker_priority": priority}))
+    work = broker.options().topology.work("default")
+    assert work.name.endswith("default.p9")
+    got = [channel.basic_get(work.name, auto_ack=True)[1].priority for _ in range(4)]
+    assert got == [9, 5, 1, None]
+
+
 def test_threads_share_one_connection_and_each_send_waits_for_its_own_confirm(make_broker: MakeBroker) -> None:
     broker = make_broker()
 

@@ -46,7 +46,6 @@ def test_every_setting_says_what_it_is_for() -> None:
         ("ACTORS_MODULES", "shop.tasks, shop.mail", ("shop.tasks", "shop.mail")),
         ("ACTORS_QUEUE_ROUTES", '{"report_*": "slow"}', {"report_*": "slow"}),
         ("ACTORS_QUEUE_TYPE", "classic", "classic"),
-        ("ACTORS_QUEUE_MAX_PRIORITY", "10", 10),
         ("ACTORS_PREFETCH", "1", 1),
         ("actors_prefetch", "1", 1),
     ],
@@ -57,6 +56,13 @@ def test_a_setting_comes_from_the_environment(
     monkeypatch.setenv(name, value)
 
     assert getattr(read({}), name.lower().removeprefix("actors_")) == read_as
+
+
+def test_classic_queues_may_have_priorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORS_QUEUE_TYPE", "classic")
+    monkeypatch.setenv("ACTORS_QUEUE_MAX_PRIORITY", "10")
+
+    assert read({}).queue_max_priority == 10
 
 
 def test_an_override_takes_the_place_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +98,11 @@ PORT = "has no port from 0 to 65535; use digits, and write a / in a password as 
         ("ACTORS_QUEUE_PREFIX", "a b", "'a b': string should match pattern '^[A-Za-z0-9_.-]*$'"),
         ("ACTORS_QUEUE_TYPE", "Quorum", "'Quorum': input should be 'quorum' or 'classic'"),
         ("ACTORS_QUEUE_MAX_PRIORITY", "256", "'256': input should be less than or equal to 255"),
+        (
+            "ACTORS_QUEUE_MAX_PRIORITY",
+            "5",
+            "'5': only classic queues have such priorities; set ACTORS_QUEUE_TYPE=classic, or unset it",
+        ),
         (
             "ACTORS_QUEUE_ROUTES",
             '{"report_*": slow}',
