@@ -127,7 +127,8 @@ class Admin:
         if isinstance(answer, ChannelClosedByBroker):
             if answer.reply_code == ACCESS_REFUSED:
                 raise AccessRefused(f"{self._nodes}: {answer.reply_text}")
-            raise answer
+            if answer.reply_code in (NOT_FOUND, PRECONDITION_FAILED):
+                raise answer
         if isinstance(answer, BaseException):
             raise ConnectionFailed(f"{self._nodes}: {answer}")
         channel.close()

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dramatiq
@@ -21,6 +22,8 @@ from actors.brokers.topology import Queue
 from actors.errors import ActorsError
 
 Bury = Callable[[str, bytes, str | None, Callable[[bool], None]], None]
+
+AGAIN_AFTER_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -127,9 +130,18 @@ class Consumer(dramatiq.Consumer):
         """Send the acks that are still due, and disconnect."""
         self._flush()
         self._session.close()
+        self._lost("closed")
 
     def _dead_letter(self, body: bytes, message_id: str | None, epoch: Epoch, tag: int) -> None:
-        self._bury(self.queue_name, body, message_id, lambda durable: self._settle(epoch, tag, requeue=not durable))
+        def done(durable: bool) -> None:
+            if durable:
+                self._settle(epoch, tag, requeue=False)
+            else:
+                # Not at once: it would run, fail, and come back here as fast as the machine can.
+                again = partial(self._settle, epoch, tag, requeue=True)
+                self._session.call_soon(lambda: self._session.call_later(AGAIN_AFTER_S, again))
+
+        self._bury(self.queue_name, body, message_id, done)
 
     def _settle(self, epoch: Epoch, tag: int, *, requeue: bool) -> None:
         """Note the end of a delivery; safe from any thread."""

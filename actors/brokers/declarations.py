@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from dramatiq.errors import ConnectionFailed
-
 from actors.brokers.admin import Admin
 from actors.brokers.nodes import Nodes
 from actors.brokers.topology import Queue, Topology
@@ -77,15 +75,16 @@ class Declarations:
         """Return the hold queue of *hold_ms* milliseconds, once it exists."""
         return self._ensure(f"hold {hold_ms}", lambda topology: topology.hold(hold_ms), timeout_s)
 
-    def holds(self) -> list[Queue]:
-        """Return all hold queues, shortest hold first, once they exist; then those left of the other queue type."""
+    def holds(self) -> list[tuple[int, Queue]]:
+        """Return all hold queues with their holds in ms, once they exist; then those left of the other queue type."""
         topology = self._topology()
         with self._lock, Admin(self._nodes(), timeout_s=self._timeout_s) as admin:
             for hold_ms, queue in topology.holds().items():
                 admin.declare(queue)
                 self._existing[f"hold {hold_ms}"] = queue
-            left = [queue for queue in topology.under_other_type().holds().values() if admin.depth(queue) is not None]
-        return [*topology.holds().values(), *left]
+            others = topology.under_other_type().holds().items()
+            left = [(hold_ms, queue) for hold_ms, queue in others if admin.depth(queue) is not None]
+        return [*topology.holds().items(), *left]
 
     def generations(self, queue: str) -> list[Queue]:
         """Return all physical queues of logical *queue* that exist, the current one first.
@@ -107,17 +106,10 @@ class Declarations:
         if existing is not None:
             return existing
         queue = choose(self._topology())
-        deadline = time.monotonic() + (timeout_s or self._timeout_s)
-        # Many threads may send first at the same time; one of them declares.
-        if not self._lock.acquire(timeout=deadline - time.monotonic()):
-            raise ConnectionFailed(f"{self._nodes()}: another thread still waits for it")
-        try:
-            if key not in self._existing:
-                with Admin(self._nodes(), timeout_s=deadline - time.monotonic()) as admin:
-                    admin.declare(queue)
-                self._existing[key] = queue
-        finally:
-            self._lock.release()
+        # Without the lock: a sender may be interrupted by its time limit, and must not take the lock with it.
+        with Admin(self._nodes(), timeout_s=timeout_s or self._timeout_s) as admin:
+            admin.declare(queue)
+        self._existing[key] = queue
         return queue
 
     def _look(self, names: set[str]) -> None:

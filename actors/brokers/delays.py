@@ -13,6 +13,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from dramatiq.errors import BrokerError
 from pika import BasicProperties
@@ -32,7 +33,8 @@ PREFETCH = 32
 # A message kept for longer than RabbitMQ's consumer timeout (30 minutes by default) would cost the relay its
 # channel. Well before that it goes back to the head of its queue, and is looked at anew.
 KEEP_MS = 300_000
-AGAIN_AFTER_S = 1.0
+# For how long a message is held anew that can't be moved on; one of HOLDS_MS.
+AGAIN_AFTER_MS = 1_600
 
 _DUE, _LOOK, _QUEUE = "due", "look", "queue"
 
@@ -80,7 +82,8 @@ class Relay:
         self._declarations = declarations
         self._publisher = publisher
         self._stopping = False
-        self._session = Session(nodes, "relay", on_open=self._consume)
+        self._moving: set[Batch] = set()
+        self._session = Session(nodes, "relay", on_open=self._consume, on_lost=self._lost)
         self._thread = threading.Thread(target=self._run, name="actors-relay", daemon=True)
 
     def start(self) -> None:
@@ -111,47 +114,98 @@ class Relay:
             return
         channel.add_on_cancel_callback(lambda _: self._session.drop("RabbitMQ cancelled the relay's consumer"))
         channel.basic_qos(prefetch_count=PREFETCH)
-        for queue in holds:
-            channel.basic_consume(queue.name, self._look)
+        for hold_ms, queue in holds:
+            channel.basic_consume(queue.name, partial(self._look, hold_ms))
 
-    def _look(self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+    def _look(
+        self, hold_ms: int, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
+    ) -> None:
         """Keep a message until its look is due, and move it on then."""
-        tag, headers, now = method.delivery_tag, properties.headers or {}, _now()
-        look = int(headers.get(_LOOK, now))
-        if look - now > KEEP_MS:
+        tag, held = method.delivery_tag, _Held(channel, method.delivery_tag, properties, body)
+        # A sender whose clock is ahead asks for more than its queue's hold, and would keep others waiting behind it.
+        wait_ms = min(held.time(_LOOK) - _now(), hold_ms)
+        if wait_ms > KEEP_MS:
             self._session.call_later(KEEP_MS / 1000, lambda: _if_open(channel, lambda: channel.basic_reject(tag)))
-            return
-        self._session.call_later((look - now) / 1000, lambda: self._move(channel, tag, properties, body))
+        else:
+            self._session.call_later(wait_ms / 1000, lambda: self._move(held))
 
-    def _move(self, channel: Channel, tag: int, properties: BasicProperties, body: bytes) -> None:
+    def _move(self, held: _Held) -> None:
         """Publish a message to its work queue if it is due, else to its next hold; ack it once that is confirmed."""
-        headers, now = properties.headers or {}, _now()
-        due, queue = int(headers.get(_DUE, now)), str(headers.get(_QUEUE, "default"))
+        if not held.channel.is_open:
+            return  # it is delivered again
+        due, now = held.time(_DUE), _now()
         try:
             if due > now:
-                hold = Hold.until(due, queue, now=now)
-                publication = hold.publication(body, properties, self._declarations.hold(hold.hold_ms).name)
+                publication = self._next_hold(held, Hold.until(due, held.queue, now=now))
             else:
-                publication = Publication(self._declarations.work(queue).name, body, _with_headers(properties, {}))
+                name = self._declarations.work(held.queue).name
+                publication = Publication(name, held.body, _with_headers(held.properties, {}))
         except BrokerError as error:
-            log.error("relay: a delayed message waits on: %s", error)
-            self._again(channel, tag)
+            self._put_off(held, str(error))
             return
-        self._publisher.submit(
-            Batch([publication], lambda batch: self._session.call_soon(lambda: self._moved(channel, tag, batch)))
+        self._publish(held, publication, otherwise=lambda reason: self._put_off(held, reason))
+
+    def _put_off(self, held: _Held, reason: str) -> None:
+        """Hold a message for a while that can't be moved on, out of the way of those behind it."""
+        log.warning("relay: a delayed message for queue %r waits on: %s", held.queue, reason)
+        try:
+            hold = Hold(AGAIN_AFTER_MS, _now() + AGAIN_AFTER_MS, held.time(_DUE), held.queue)
+            publication = self._next_hold(held, hold)
+        except BrokerError:
+            self._give_back(held)
+        else:
+            self._publish(held, publication, otherwise=lambda _: self._give_back(held))
+
+    def _give_back(self, held: _Held) -> None:
+        self._session.call_later(
+            AGAIN_AFTER_MS / 1000, lambda: _if_open(held.channel, lambda: held.channel.basic_reject(held.tag))
         )
 
-    def _moved(self, channel: Channel, tag: int, batch: Batch) -> None:
-        if batch.refusals:
+    def _next_hold(self, held: _Held, hold: Hold) -> Publication:
+        return hold.publication(held.body, held.properties, self._declarations.hold(hold.hold_ms).name)
+
+    def _publish(self, held: _Held, publication: Publication, *, otherwise: Callable[[str], None]) -> None:
+        """Publish, and ack *held* once that is confirmed; call *otherwise* with the reason if it is refused."""
+
+        def done(batch: Batch) -> None:
+            self._moving.discard(batch)
+            if not batch.refusals:
+                _if_open(held.channel, lambda: held.channel.basic_ack(held.tag))
+                return
             if batch.refusals[0].unroutable:
                 self._declarations.forget()
-            log.warning("relay: a delayed message waits on: %s", batch.refusals[0].reason)
-            self._again(channel, tag)
-        else:
-            _if_open(channel, lambda: channel.basic_ack(tag))
+            if held.channel.is_open:
+                otherwise(batch.refusals[0].reason)
 
-    def _again(self, channel: Channel, tag: int) -> None:
-        self._session.call_later(AGAIN_AFTER_S, lambda: _if_open(channel, lambda: channel.basic_reject(tag)))
+        batch = Batch([publication], lambda batch: self._session.call_soon(lambda: done(batch)))
+        self._moving.add(batch)
+        self._publisher.submit(batch)
+
+    def _lost(self, _: str) -> None:
+        # RabbitMQ delivers all of them again: what is not published yet would be one copy too many.
+        for batch in self._moving:
+            self._publisher.withdraw(batch)
+        self._moving.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A message that the relay keeps."""
+
+    channel: Channel
+    tag: int
+    properties: BasicProperties
+    body: bytes
+
+    def time(self, header: str) -> int:
+        """Return the milliseconds in *header*; now, if there are none."""
+        value = (self.properties.headers or {}).get(header)
+        return value if isinstance(value, int) else _now()
+
+    @property
+    def queue(self) -> str:
+        value = (self.properties.headers or {}).get(_QUEUE)
+        return value if isinstance(value, str) and value else "default"
 
 
 def _if_open(channel: Channel, act: Callable[[], None]) -> None:

@@ -10,6 +10,8 @@ import dramatiq
 from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Middleware, MiddlewareError
 
+from actors.errors import ActorsError
+
 log = logging.getLogger(__name__)
 
 
@@ -66,5 +68,6 @@ def _keep(message: dramatiq.MessageProxy, error: Exception, *, attempt_failed: b
     if isinstance(error, BrokerConnectionError):
         # What follows it (a retry, a callback, the next of a pipeline) was not published: let it run again.
         message.requeue = True  # type: ignore[attr-defined]
-    elif attempt_failed:
+    elif attempt_failed or isinstance(error, ActorsError):
+        # A failed attempt that nothing follows, or a success whose next message can't be sent at all.
         message.fail()

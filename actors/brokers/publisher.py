@@ -38,12 +38,14 @@ class Refusal:
         reason: why, in words for a log line.
         maybe_enqueued: it was written, but the answer never came; it may be in the queue all the same.
         unroutable: the queue does not exist.
+        hopeless: AMQP has no form for its properties; it was not written, and never can be.
     """
 
     publication: Publication
     reason: str
     maybe_enqueued: bool = False
     unroutable: bool = False
+    hopeless: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -118,7 +120,7 @@ class Publisher:
         batch = Batch(publications, on_done=lambda _: done.set())
         self.submit(batch)
         if not done.wait(timeout_s):
-            self._withdraw(batch, f"no confirm within {timeout_s:g} s")
+            self._give_up(batch, f"no confirm within {timeout_s:g} s")
         return batch.refusals
 
     def submit(self, batch: Batch) -> None:
@@ -157,7 +159,12 @@ class Publisher:
             idle_s=5.0,
         )
         self._thread = threading.Thread(target=self._run, args=[session], name="actors-publisher", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the machine has no more threads; the next send tries again
+            self._thread = self._session = None
+            session.close()
+            raise
         return session
 
     def _run(self, session: Session) -> None:
@@ -189,9 +196,16 @@ class Publisher:
                 return
             while self._waiting and len(self._unconfirmed) < self._window:
                 publication, batch = self._waiting.popleft()
+                try:
+                    channel.basic_publish(
+                        "", publication.queue, publication.body, publication.properties, mandatory=True
+                    )
+                except Exception as error:
+                    # pika writes nothing of what it can't encode. One such message must not cost all their connection.
+                    batch.settle(Refusal(publication, f"it can't be published: {error}", hopeless=True))
+                    continue
                 self._unconfirmed[self._next_tag] = _Written(publication, batch)
                 self._next_tag += 1
-                channel.basic_publish("", publication.queue, publication.body, publication.properties, mandatory=True)
 
     def _confirmed(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
         answer = frame.method
@@ -215,11 +229,12 @@ class Publisher:
         tags = list(takewhile(lambda each: each <= tag, self._unconfirmed))  # tags rise, and a dict keeps their order
         return [self._unconfirmed.pop(each) for each in tags]
 
-    def _returned(self, _: Channel, __: Basic.Return, properties: BasicProperties, body: bytes) -> None:
+    def _returned(self, _: Channel, method: Basic.Return, properties: BasicProperties, body: bytes) -> None:
         # RabbitMQ names no tag here; it sends the confirm right behind, so marking the first match is enough.
         for written in self._unconfirmed.values():
-            same = written.publication.properties.message_id == properties.message_id
-            if same and written.publication.body == body and not written.returned:
+            publication = written.publication
+            same = (publication.queue, publication.properties.message_id) == (method.routing_key, properties.message_id)
+            if same and publication.body == body and not written.returned:
                 written.returned = True
                 return
 
@@ -231,7 +246,12 @@ class Publisher:
                 refusal = Refusal(written.publication, f"the connection was lost ({reason})", maybe_enqueued=True)
                 written.batch.settle(refusal)
 
-    def _withdraw(self, batch: Batch, reason: str) -> None:
+    def withdraw(self, batch: Batch) -> None:
+        """Forget what of *batch* is not written yet; safe from any thread."""
+        with self._lock:
+            self._waiting = deque(each for each in self._waiting if each[1] is not batch)
+
+    def _give_up(self, batch: Batch, reason: str) -> None:
         """Stop trying *batch* and count what is open as refused; runs on the thread of who waited."""
         with self._lock:
             if self._session is not None and self._session.blocked:
@@ -239,12 +259,11 @@ class Publisher:
             elif self._session is not None and self._session.channel is None and self._session.last_error:
                 reason = f"{reason}; no connection to {self._nodes()}: {self._session.last_error}"
             unsent = [publication for publication, owner in self._waiting if owner is batch]
-            self._waiting = deque(each for each in self._waiting if each[1] is not batch)
+            self.withdraw(batch)
             unanswered = [tag for tag, written in self._unconfirmed.items() if written.batch is batch]
-            for tag in unanswered:
-                written = self._unconfirmed[tag]
-                batch.refusals.append(Refusal(written.publication, reason, maybe_enqueued=True))
-                written.batch = Batch([written.publication], on_done=lambda _: None)
+            # Taken out, lest what a stuck queue never confirms fills the window and stops all other queues.
+            written = [self._unconfirmed.pop(tag) for tag in unanswered]
+            batch.refusals.extend(Refusal(each.publication, reason, maybe_enqueued=True) for each in written)
             batch.refusals.extend(Refusal(publication, reason) for publication in unsent)
 
     def _drain(self, seconds_left: float) -> None:

@@ -32,6 +32,8 @@ Message = dramatiq.Message[Any]
 
 # How many messages of an `enqueue_many` are encoded and in memory at once.
 CHUNK = 1_000
+# The longest message id that AMQP can carry, in bytes.
+LONGEST_ID = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,9 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
             self.logger.warning("queue %r: a dead letter can't be forwarded yet: %s", queue_name, error)
             done(False)
             return
-        properties = BasicProperties(message_id=message_id or str(uuid.uuid4()), delivery_mode=2)
+        if not message_id or len(message_id.encode()) > LONGEST_ID:
+            message_id = str(uuid.uuid4())
+        properties = BasicProperties(message_id=message_id, delivery_mode=2)
         self.publisher.submit(
             Batch([Publication(queue.name, body, properties)], lambda batch: done(self._is_buried(queue_name, batch)))
         )

@@ -46,6 +46,7 @@ class Sender:
         self._attempts = attempts
         # The ids of messages that were written to a connection which ended, or fell silent, before its answer.
         self._maybe_enqueued: set[str] = set()
+        self._hopeless = False
 
     def send(self, outgoing: list[Outgoing]) -> None:
         """Publish all of *outgoing*, again where it was refused.
@@ -59,6 +60,8 @@ class Sender:
             outgoing, reason = self._attempt(outgoing)
             if not outgoing:
                 return
+            if self._hopeless:
+                raise self._error(outgoing, reason, attempt)
             pause_s = FIRST_BACKOFF_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311
             if attempt == self._attempts or time.monotonic() + pause_s >= self._deadline:
                 raise self._error(outgoing, reason, attempt)
@@ -78,6 +81,7 @@ class Sender:
             return [], ""
         if any(refusal.unroutable for refusal in refusals):
             self._declarations.forget()
+        self._hopeless = any(refusal.hopeless for refusal in refusals)
         sources = {id(publication): each for publication, each in zip(publications, outgoing, strict=True)}
         refused = [(sources[id(refusal.publication)], refusal) for refusal in refusals]
         self._maybe_enqueued.update(each.message.message_id for each, refusal in refused if refusal.maybe_enqueued)
