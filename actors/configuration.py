@@ -81,11 +81,11 @@ class Settings(BaseSettings):
     broker_ca_file: FilePath | None = Field(None, description="amqps: certificates to trust; default the system's")
     broker_cert_file: FilePath | None = Field(None, description="amqps: this client's certificate")
     broker_key_file: FilePath | None = Field(None, description="amqps: the key of that certificate")
-    broker_heartbeat_s: int = Field(30, ge=1, description="seconds between heartbeats to RabbitMQ")
+    broker_heartbeat_s: int = Field(30, ge=1, description="seconds of silence that RabbitMQ and we agree to bear")
     store_url: StoreUrl = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, for what must be remembered")
 
     modules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
-        (), description="modules of actors, for commands and workers that name none; commas between"
+        (), description="modules of actors: workers import them too, commands if they are given none; commas between"
     )
     env: str = Field("development", description="what this deployment is called, in logs")
 

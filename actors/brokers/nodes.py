@@ -20,7 +20,7 @@ class Nodes:
 
     Attributes:
         urls: ``amqp://`` or ``amqps://`` URLs, one a node; options in a URL's query win over those here.
-        heartbeat_s: seconds between heartbeats; a peer silent for two of them is given up.
+        heartbeat_s: seconds of silence that are agreed with RabbitMQ; a silent peer is given up soon after.
         connect_timeout_s: seconds that one node may take to answer before the next is tried.
         ca_file: certificates to trust on ``amqps://``; the system's when None.
         cert_file: this client's certificate, with *key_file*, where RabbitMQ asks for one.

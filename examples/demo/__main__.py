@@ -56,6 +56,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--deadline", type=float, default=120, metavar="S", help="seconds for all jobs; default 120")
     parser.add_argument("--json", action="store_true", help="print the table as JSON, and the rest to standard error")
     arguments = parser.parse_args()
+    if not arguments.deadline > 0:
+        parser.error(f"--deadline {arguments.deadline}: more than 0")
     if arguments.orders < FEWEST_ORDERS:
         parser.error(f"--orders {arguments.orders}: {FEWEST_ORDERS} or more")
     return arguments

@@ -37,6 +37,8 @@ def customers(count: int) -> Iterator[Order]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
+        sys.exit("usage: python -m examples.shop.orders NUMBER")
     orders = list(customers(int(sys.argv[1])))
     half = len(orders) // 2
     for order in orders[:half]:
