@@ -1,11 +1,16 @@
 """Real servers for every tier: one RabbitMQ and one Redis a session, started by the first test that asks."""
 
 import secrets
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 import services
+
+# A shell's background job ignores Ctrl-C, and so would all that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from actors.errors import AccessRefused, EnqueueError
 
 FIRST_BACKOFF_S = 0.1
 
+_random = random.SystemRandom()
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -62,7 +64,7 @@ class Sender:
                 return
             if self._hopeless:
                 raise self._error(outgoing, reason, attempt)
-            pause_s = FIRST_BACKOFF_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311
+            pause_s = FIRST_BACKOFF_S * 2 ** (attempt - 1) * _random.uniform(0.5, 1.0)
             if attempt == self._attempts or time.monotonic() + pause_s >= self._deadline:
                 raise self._error(outgoing, reason, attempt)
             time.sleep(pause_s)

@@ -25,6 +25,9 @@ LONGEST_BACKOFF_S = 2.0
 STABLE_AFTER_S = 5.0
 QUIET_FOR_S = 30.0
 
+# Of our own: an application may have seeded the common one.
+_random = random.SystemRandom()
+
 
 class Session:
     """One channel on one connection, opened again with backoff and jitter whenever it ends.
@@ -143,7 +146,7 @@ class Session:
     def _connect(self) -> None:
         if self._closing or self._connecting is not None or self._connection is not None:
             return
-        in_random_order = random.sample(self._parameters, len(self._parameters))
+        in_random_order = _random.sample(self._parameters, len(self._parameters))
         self._connecting = SelectConnection.create_connection(
             in_random_order, self._connected, custom_ioloop=self._loop
         )
@@ -200,7 +203,7 @@ class Session:
         self.last_error = reason
         if was_open and time.monotonic() - self._opened_at > STABLE_AFTER_S:
             self._failures = 0
-        wait_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0**self._failures) * random.uniform(0.5, 1.0)  # noqa: S311
+        wait_s = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0**self._failures) * _random.uniform(0.5, 1.0)
         self._failures = min(self._failures + 1, 16)
         self._warn(reason, wait_s)
         self._loop.call_later(wait_s, self._connect)
