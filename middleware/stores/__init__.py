@@ -1,0 +1,35 @@
+"""Where idempotency records are kept: one protocol, and a store for each place."""
+
+from middleware.stores.memory import MemoryStore
+from middleware.stores.protocol import (
+    Answer,
+    Claim,
+    Ending,
+    Outcome,
+    Record,
+    Refused,
+    Request,
+    State,
+    Store,
+    StoreUnavailable,
+    Verdict,
+    pages,
+)
+from middleware.stores.redis import RedisStore
+
+__all__ = [
+    "Answer",
+    "Claim",
+    "Ending",
+    "MemoryStore",
+    "Outcome",
+    "Record",
+    "RedisStore",
+    "Refused",
+    "Request",
+    "State",
+    "Store",
+    "StoreUnavailable",
+    "Verdict",
+    "pages",
+]

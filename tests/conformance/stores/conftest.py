@@ -1,0 +1,34 @@
+"""Both stores, one after the other: the one in Redis on a real server of this suite's own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import services
+from middleware.stores import Store
+from tests.conformance.stores.subject import InMemory, InRedis, Subject
+
+
+@pytest.fixture(scope="session")
+def flushed_redis() -> Iterator[services.Redis]:
+    """A Redis whose data and scripts any test of this suite may flush."""
+    with services.redis(private=True) as server:
+        yield server
+
+
+@pytest.fixture
+def in_redis(flushed_redis: services.Redis) -> InRedis:
+    return InRedis(flushed_redis.url)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    if request.param == "memory":
+        return InMemory()
+    found: InRedis = request.getfixturevalue("in_redis")
+    return found
+
+
+@pytest.fixture
+def store(subject: Subject) -> Store:
+    return subject.store
