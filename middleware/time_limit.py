@@ -76,7 +76,10 @@ class TimeLimit(DramatiqTimeLimit):
 
 
 class _Watch:
-    """A thread that interrupts other threads at their deadlines."""
+    """A thread that interrupts other threads at their deadlines.
+
+    An attempt takes no lock, unless it was interrupted: eight threads would wait for each other twice a message.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -84,23 +87,37 @@ class _Watch:
         self._thread: threading.Thread | None = None
 
     def arm(self, thread_id: int, seconds: float) -> None:
+        self._deadlines[thread_id] = time.monotonic() + seconds
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+
+    def disarm(self, thread_id: int) -> None:
+        # Who takes the deadline out has the say.
+        if self._deadlines.pop(thread_id, None) is None:
+            with self._lock:
+                self._deadlines.pop(thread_id, None)
+                # It was interrupted; where that has not appeared yet, it no longer will.
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), None)
+
+    def _start(self) -> None:
         with self._lock:
-            self._deadlines[thread_id] = time.monotonic() + seconds
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="actors-time-limit", daemon=True)
                 self._thread.start()
-
-    def disarm(self, thread_id: int) -> None:
-        with self._lock:
-            if self._deadlines.pop(thread_id, None) is None:
-                # It was interrupted; where that has not appeared yet, it no longer will.
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), None)
 
     def _run(self) -> None:
         while True:
             time.sleep(INTERVAL_S)
             with self._lock:
                 now = time.monotonic()
-                for thread_id in [each for each, deadline in self._deadlines.items() if now >= deadline]:
-                    del self._deadlines[thread_id]
-                    raise_thread_exception(thread_id, TimeLimitExceeded)
+                for thread_id, deadline in list(self._deadlines.items()):
+                    if now >= deadline:
+                        self._interrupt(thread_id, deadline)
+
+    def _interrupt(self, thread_id: int, deadline: float) -> None:
+        taken = self._deadlines.pop(thread_id, None)
+        if taken == deadline:
+            raise_thread_exception(thread_id, TimeLimitExceeded)
+        elif taken is not None:
+            # The thread has gone on to its next attempt meanwhile.
+            self._deadlines[thread_id] = taken

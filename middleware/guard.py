@@ -1,0 +1,278 @@
+"""Asks the store for the keys of messages, and tells it how their attempts ended."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+import dramatiq
+from dramatiq.errors import Retry
+from dramatiq.middleware import MiddlewareError, SkipMessage
+
+from middleware.guarded import Guarded
+from middleware.keys import InvalidKey, digest, fingerprint
+from middleware.leases import Leases
+from middleware.policy import OPTIONS, Defaults, InvalidPolicy, Policy
+from middleware.stores import Answer, Claim, Ending, Outcome, Request, Store, StoreUnavailable, Verdict
+
+R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+
+# How long a worker thread waits between two questions to a store that does not answer, in seconds.
+PROBE_EVERY_S = 0.5
+# What a message may have otherwise than its actor.
+_OVERRIDES = OPTIONS | {"store_results"}
+
+
+class GivenBack(SkipMessage):
+    """This process has given the message back before it could start."""
+
+
+class TryLater(MiddlewareError, Retry):
+    """The store does not answer, and the worker stops; for brokers that can't take a message back."""
+
+
+class Guard:
+    """One process's side of the state machine; safe from any thread.
+
+    Args:
+        store: called for the store.
+        defaults: called for the options of actors that do not say otherwise.
+
+    Attributes:
+        leases: what this process holds.
+        counts: how many messages ended otherwise than by a run of their own, by what it was.
+    """
+
+    def __init__(self, store: Callable[[], Store], defaults: Callable[[], Defaults]) -> None:
+        self.leases = Leases(store)
+        self.counts: Counter[str] = Counter()
+        self._store = store
+        self._defaults = defaults
+        self._policies: dict[str, tuple[dramatiq.Actor[..., Any], Policy]] = {}
+        self._stopping = threading.Event()
+
+    def policy(self, actor: dramatiq.Actor[..., Any], message: dramatiq.Message[Any]) -> Policy:
+        """Return the options in effect for *message*."""
+        known, policy = self._policies.get(actor.actor_name, (None, None))
+        if known is not actor or policy is None:
+            policy = Policy.of(actor.options, actor.fn, actor.actor_name, self._defaults())
+            self._policies[actor.actor_name] = (actor, policy)
+        return policy if _OVERRIDES.isdisjoint(message.options) else policy.overridden_by(message.options)
+
+    def admits(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> bool:
+        """Return whether the store is to be asked before *message* may start."""
+        # A delayed message of plain Dramatiq's does not run now, and an unknown actor's never does.
+        if "eta" in message.options or message.actor_name not in broker.actors:
+            return False
+        try:
+            return self.guarded(broker, message).request is not None
+        except (InvalidKey, InvalidPolicy):
+            return False  # its hooks say so, once it is their turn
+
+    def guarded(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> Guarded:
+        """Return what is known of this delivery of *message*.
+
+        Raises:
+            ActorNotFound: no actor has its name.
+            InvalidKey, InvalidPolicy: its options, or arguments, can't be used.
+        """
+        known: Guarded | None = vars(message).get("guarded")
+        if known is None:
+            actor = broker.get_actor(message.actor_name)
+            policy = self.policy(actor, message._message)
+            known = Guarded(policy, _request(policy, actor, message._message) if policy.idempotent else None)
+            message.guarded = known  # type: ignore[attr-defined]
+        return known
+
+    def unguarded(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        """From now on take *message*, whose options can't be used, for one without a key."""
+        policy = Policy.of({"idempotent": False}, broker.get_actor(message.actor_name).fn, message.actor_name)
+        message.guarded = Guarded(policy, None)  # type: ignore[attr-defined]
+
+    def exchange(self, outcomes: Sequence[Outcome], arrived: Sequence[Guarded]) -> list[bool]:
+        """Record *outcomes*, and ask for the keys of *arrived*, in one call.
+
+        Returns:
+            For each outcome whether it counts; one that does not came from a zombie, and nothing may follow it.
+
+        Raises:
+            StoreUnavailable: it may or may not have happened; it can be repeated.
+        """
+        requests = [guarded.request for guarded in arrived if guarded.request is not None]
+        asked_at = time.monotonic()
+        counted, answers = self._store().exchange(outcomes, requests)
+        for guarded, answer in zip(arrived, answers, strict=True):
+            self._take(guarded, answer, asked_at)
+        for outcome, is_counted in zip(outcomes, counted, strict=True):
+            if not is_counted:
+                self.count("stale", outcome.claim.request, "its lease ended before it did, and another took its key")
+        return counted
+
+    def claim(self, guarded: Guarded, message: dramatiq.MessageProxy) -> bool:
+        """Return whether *message* may start now; wait for a store that does not answer.
+
+        Raises:
+            GivenBack, TryLater: the message was given back, or the worker stops while it waits.
+        """
+        while guarded.request is not None:
+            if guarded.answer is None:
+                self._ask(guarded, message)
+                continue
+            if guarded.answer.verdict is not Verdict.RUN:
+                return False
+            lease = guarded.lease
+            if lease is None or not self.leases.start(lease):
+                raise GivenBack(f"message {message.message_id} was given back before it could start")
+            if lease.is_good and not lease.claim.needs_mark:
+                return True
+            # It was suspended, or it must leave a trace before it starts.
+            claim, asked_at = lease.claim, time.monotonic()
+            if self._patiently(partial(self._store().mark, claim), message):
+                lease.good_until = asked_at + claim.request.lease_ms / 1000
+                return True
+            self.leases.end(lease)
+            guarded.lease = guarded.answer = None
+            guarded.request = replace(guarded.request, token=_token())
+        return True
+
+    def leave(self, guarded: Guarded) -> Outcome | None:
+        """Give up a claim whose work has not started; return the outcome to record, or None if there is none."""
+        lease = guarded.lease
+        if lease is None or not self.leases.start(lease):
+            return None
+        guarded.lease = None
+        self.leases.end(lease)
+        return Outcome(lease.claim, Ending.ABANDONED)
+
+    def end(self, guarded: Guarded, ending: Ending, **details: Any) -> None:
+        """Note how the claim ends that *guarded* holds; it is renewed no more, and yet to be recorded."""
+        if guarded.lease is not None:
+            self.leases.end(guarded.lease)
+            guarded.outcome = Outcome(guarded.lease.claim, ending, **details)
+            guarded.good_until = guarded.lease.good_until
+            guarded.lease = None
+
+    def record(self, outcome: Outcome, *, good_until: float) -> None:
+        """Record *outcome*; wait for a store that does not answer until *good_until*, by the monotonic clock."""
+        while True:
+            try:
+                self.exchange([outcome], [])
+            except StoreUnavailable as error:
+                if time.monotonic() < good_until:
+                    time.sleep(PROBE_EVERY_S)
+                    continue
+                self.unrecorded(outcome, str(error))
+            return
+
+    def unrecorded(self, outcome: Outcome, reason: str) -> None:
+        """Say that *outcome* could not be recorded while its lease was alive."""
+        self.count("unrecorded", outcome.claim.request, f"it is {outcome.ending}, but that is not recorded: {reason}")
+
+    def runs_unprotected(self, guarded: Guarded) -> bool:
+        """Return whether a message may run although the store does not answer; from then on it is not guarded."""
+        request = guarded.request
+        if request is None or guarded.policy.on_outage != "run":
+            return False
+        guarded.request = None
+        self.count("unprotected", request, "it runs without its key, since the store does not answer")
+        return True
+
+    def count(self, what: str, request: Request, text: str) -> None:
+        """Count what became of a message, and say it in one line."""
+        self.counts[what] += 1
+        log.info("%s: message %s of %s, key %r: %s", what, request.owner, request.scope, request.key, text)
+
+    def start(self) -> None:
+        """Start to renew what is held."""
+        self._stopping.clear()
+        self.leases.begin()
+
+    def hurry(self) -> None:
+        """Let nobody wait any longer for a store that does not answer."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """Renew no more."""
+        self.leases.stop()
+
+    def _take(self, guarded: Guarded, answer: Answer, asked_at: float) -> None:
+        guarded.answer = answer
+        if answer.verdict is Verdict.RUN and guarded.request is not None:
+            claim = Claim(guarded.request, answer.fence, answer.lost, answer.retries)
+            guarded.lease = self.leases.hold(claim, asked_at=asked_at)
+
+    def _ask(self, guarded: Guarded, message: dramatiq.MessageProxy) -> None:
+        def ask() -> None:
+            try:
+                self.exchange([], [guarded])
+            except StoreUnavailable:
+                if not self.runs_unprotected(guarded):
+                    raise
+
+        self._patiently(ask, message)
+
+    def _patiently(self, call: Callable[[], R], message: dramatiq.MessageProxy) -> R:
+        """Return what *call* returns, once the store answers."""
+        while True:
+            try:
+                return call()
+            except StoreUnavailable as error:
+                log.warning("message %s waits: %s", message.message_id, error)
+                if self._stopping.wait(PROBE_EVERY_S):
+                    _give_back(message, str(error))
+
+
+def _give_back(message: dramatiq.MessageProxy, reason: str) -> None:
+    if hasattr(type(message), "concludes"):
+        message.requeue = True  # type: ignore[attr-defined]
+        raise GivenBack(f"message {message.message_id} is given back: {reason}")
+    raise TryLater(reason, delay=1_000)
+
+
+def _request(policy: Policy, actor: dramatiq.Actor[..., Any], message: dramatiq.Message[Any]) -> Request:
+    key = message.options.get("idempotency_key")
+    if key is None and policy.key is not None:
+        # It comes from a producer that does not know the actor's options. A template wants the types of the hints.
+        restore = getattr(actor, "restore", None)
+        args, kwargs = (message.args, message.kwargs) if restore is None else _restored(restore, message)
+        key = policy.key(args, kwargs)
+    if key is None:
+        # The same message has the same arguments.
+        key, print_ = message.message_id, ""
+    else:
+        print_ = fingerprint(policy.signature, message.args, message.kwargs)
+    return Request(
+        digest=digest(policy.scope, key),
+        scope=policy.scope,
+        key=key,
+        owner=message.message_id,
+        token=_token(),
+        fingerprint=print_,
+        lease_ms=policy.lease_ms,
+        ttl_ms=policy.ttl_ms,
+        max_losses=policy.max_losses,
+        park=policy.on_lost == "park",
+        hold=policy.on_failed == "hold",
+    )
+
+
+def _restored(
+    restore: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]], message: dramatiq.Message[Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    try:
+        return restore(message.args, message.kwargs)
+    except (TypeError, ValueError) as error:
+        raise InvalidKey(f"actor {message.actor_name!r}: {error}") from error
+
+
+def _token() -> str:
+    return secrets.token_hex(8)

@@ -1,0 +1,32 @@
+"""What the guard knows of one delivery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from middleware.leases import Lease
+from middleware.policy import Policy
+from middleware.stores import Answer, Outcome, Request
+
+
+@dataclass(slots=True, eq=False)
+class Guarded:
+    """What the guard knows of one delivery.
+
+    Attributes:
+        policy: the options in effect.
+        request: what the store is asked; None where the message is not guarded.
+        answer: what the store has said.
+        lease: the claim that the delivery holds.
+        retry_ms: in how many milliseconds another attempt follows this one, once that is decided.
+        outcome: how its claim has ended; it is yet to be recorded.
+        good_until: when the lease of that claim ends, by the monotonic clock, in seconds.
+    """
+
+    policy: Policy
+    request: Request | None
+    answer: Answer | None = None
+    lease: Lease | None = None
+    retry_ms: int | None = None
+    outcome: Outcome | None = None
+    good_until: float = 0.0

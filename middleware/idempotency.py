@@ -1,0 +1,267 @@
+"""Lets the work of a key be done once, whatever is delivered twice, and whoever dies in the middle."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+from dramatiq.errors import ActorNotFound
+from dramatiq.middleware import Callbacks, GroupCallbacks, Middleware, MiddlewareError, Pipelines, SkipMessage
+from dramatiq.results import ResultError
+
+from middleware.attempt import Attempt, set_current
+from middleware.errors_as_text import error_of, text_of
+from middleware.guard import Guard
+from middleware.guarded import Guarded
+from middleware.keys import InvalidKey
+from middleware.policy import OPTIONS, Defaults, InvalidPolicy
+from middleware.results import UNSTORED, encode_result, value_of
+from middleware.stores import Answer, Ending, Store, Verdict
+
+# The longest that a message waits for the key that another holds before it looks again, in milliseconds.
+LOOK_AGAIN_MS = 1_000
+# By so much a retry may come before the store finds it due, in milliseconds: the clocks of those who hold it differ.
+EARLY_MS = 1_000
+
+
+class Refused(SkipMessage):
+    """The key of a message does not let it run."""
+
+
+# A MiddlewareError, because Dramatiq swallows any other error of a hook, and would run the actor unguarded.
+class GuardFailed(MiddlewareError):
+    """The store has answered with an error of its own; the attempt fails, and may be tried again."""
+
+
+class Idempotency(Middleware):
+    """Guards every message with its idempotency key: the actor's own, or else the message id.
+
+    It stands first in the list, so that its hooks frame those of all others. On any Dramatiq broker they make two calls
+    to the store for each message. A broker whose deliveries have an attribute ``concludes`` makes the calls for many
+    messages at once, through :attr:`guard`, and sees to it that the record precedes all that follows an attempt.
+
+    Args:
+        store: called for the store.
+        defaults: called for the options of actors that do not say otherwise.
+    """
+
+    def __init__(self, *, store: Callable[[], Store], defaults: Callable[[], Defaults] = Defaults) -> None:
+        self.guard = Guard(store, defaults)
+        self._running = threading.local()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many messages ended otherwise than by a run of their own: by ``duplicate``, ``conflict`` and so on."""
+        return self.guard.counts
+
+    @property
+    def actor_options(self) -> set[str]:
+        """The options that actors and messages have for it."""
+        return set(OPTIONS)
+
+    def before_enqueue(self, broker: dramatiq.Broker, message: dramatiq.Message[Any], delay: int | None) -> None:
+        """Give *message* its key, while its arguments are at hand as they were given.
+
+        Raises:
+            InvalidKey: the key can't be made of them.
+        """
+        running: Guarded | None = getattr(self._running, "guarded", None)
+        if running is not None and running.request is not None and running.request.owner == message.message_id:
+            running.retry_ms = delay or 0
+        try:
+            actor = broker.get_actor(message.actor_name)
+        except ActorNotFound:
+            return
+        if "idempotency_key" not in message.options:
+            key = self.guard.policy(actor, message).key
+            if key is not None:
+                message.options["idempotency_key"] = key(message.args, message.kwargs)
+
+    def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        """Let the attempt start if its key is free.
+
+        Raises:
+            Refused: it is not; :meth:`after_skip_message` sees to what follows.
+            GuardFailed: nobody knows whether it is.
+        """
+        try:
+            guarded = self._begin(broker, message)
+        except MiddlewareError:
+            raise
+        except Exception as error:
+            raise GuardFailed(f"message {message.message_id} can't ask for its key: {error}") from error
+        self._running.guarded = guarded
+        claim = guarded.lease.claim if guarded.lease is not None else None
+        if claim is not None and claim.retries:
+            _adopt(message, claim.retries)
+        set_current(
+            Attempt(
+                message=message._message,
+                number=message.options.get("retries", 0) + 1,
+                scope=guarded.policy.scope,
+                key=claim.request.key if claim is not None else None,
+                maybe_ran=claim is not None and claim.lost > 0,
+                fence=claim.fence if claim is not None else 0,
+            )
+        )
+
+    def after_process_message(
+        self,
+        broker: dramatiq.Broker,
+        message: dramatiq.MessageProxy,
+        *,
+        result: Any = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        """Note how the attempt ended, now that all other hooks have had their say."""
+        set_current(None)
+        self._running.guarded = None
+        guarded = self.guard.guarded(broker, message)
+        if guarded.lease is None:
+            return
+        retries = message.options.get("retries", 0)
+        if message.failed or (exception is not None and guarded.retry_ms is None and not _is_requeued(message)):
+            error = text_of(exception) if exception is not None else str(message.options.get("traceback", ""))
+            self.guard.end(guarded, Ending.FAILED, error=error, retries=retries)
+        elif exception is not None:
+            due_ms = max(0, (guarded.retry_ms or 0) - EARLY_MS)
+            self.guard.end(guarded, Ending.WAITING, due_ms=due_ms, retries=retries)
+        else:
+            kept = guarded.policy.store_results or message.options.get("pipe_target") is not None
+            self.guard.end(guarded, Ending.DONE, result=encode_result(result) if kept else UNSTORED)
+        self._record(guarded, message)
+
+    def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        """See to it that a message which does not run is not lost."""
+        set_current(None)
+        self._running.guarded = None
+        guarded = self.guard.guarded(broker, message)
+        if guarded.lease is not None:
+            # Another middleware has skipped it after all.
+            if message.failed:
+                error = str(message.options.get("traceback", "skipped"))
+                self.guard.end(guarded, Ending.FAILED, error=error, retries=message.options.get("retries", 0))
+            else:
+                self.guard.end(guarded, Ending.ABANDONED if _is_requeued(message) else Ending.FORGOTTEN)
+            self._record(guarded, message)
+        elif guarded.answer is not None and guarded.answer.verdict is not Verdict.RUN:
+            self._follow(broker, message, guarded, guarded.answer)
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Start to renew leases."""
+        self.guard.start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Let no message wait any longer for a store that does not answer."""
+        self.guard.hurry()
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Renew no more."""
+        self.guard.stop()
+
+    def _begin(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> Guarded:
+        try:
+            guarded = self.guard.guarded(broker, message)
+        except (InvalidKey, InvalidPolicy) as error:
+            self.guard.unguarded(broker, message)
+            message.options["traceback"] = str(error)
+            message.fail()
+            raise Refused(str(error)) from error
+        if not self.guard.claim(guarded, message):
+            raise Refused(_refusal(guarded, message))
+        return guarded
+
+    def _record(self, guarded: Guarded, message: dramatiq.MessageProxy) -> None:
+        if guarded.outcome is not None and not hasattr(type(message), "concludes"):
+            outcome, guarded.outcome = guarded.outcome, None
+            self.guard.record(outcome, good_until=guarded.good_until)
+
+    def _follow(
+        self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, guarded: Guarded, answer: Answer
+    ) -> None:
+        """Do what follows for *message*, which *answer* does not let run."""
+        request = guarded.request
+        assert request is not None  # noqa: S101
+        same = answer.owner == message.message_id
+        if answer.verdict is Verdict.BUSY and not message.failed:
+            if same or guarded.policy.on_duplicate == "wait" or _has_followers(broker, message):
+                delay = answer.remaining_ms + 1 if same else min(answer.remaining_ms + 1, LOOK_AGAIN_MS)
+                broker.enqueue(message._message, delay=delay)
+                self.guard.count("later", request, f"message {answer.owner} holds it; it looks again in {delay} ms")
+            else:
+                self.guard.count("duplicate", request, f"message {answer.owner} holds it")
+        elif answer.verdict is Verdict.DONE:
+            self.guard.count("duplicate", request, f"message {answer.owner} has done it")
+            self._succeed(broker, message, answer)
+        elif not message.failed:
+            self.guard.count("duplicate", request, f"it is closed: {answer.verdict}, by message {answer.owner}")
+        elif answer.verdict is Verdict.FAILED:
+            self.guard.count("failed", request, "it has failed for good; its dead letter is forwarded once more")
+            _adopt(message, answer.retries)
+            self._advance(broker, message, exception=error_of(answer.error))
+        else:
+            self.guard.count(answer.verdict, request, str(message.options.get("traceback")))
+
+    def _succeed(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, answer: Answer) -> None:
+        try:
+            result = value_of(answer.result)
+        except ResultError as error:
+            if message.options.get("pipe_target") is not None:
+                message.options["traceback"] = f"its pipeline can't go on: {error}"
+                message.fail()
+                return
+            result = None
+        self._advance(broker, message, result=result)
+
+    def _advance(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, **ended: Any) -> None:
+        """Let groups, pipelines and callbacks go on as if *message* had run now."""
+        kinds = (Callbacks,) if "exception" in ended else (Callbacks, Pipelines, GroupCallbacks)
+        for each in reversed(broker.middleware):
+            if isinstance(each, kinds):
+                go_on: Any = each.after_process_message
+                go_on(broker, message, **ended)
+
+
+def _refusal(guarded: Guarded, message: dramatiq.MessageProxy) -> str:
+    """Mark *message* as failed if it belongs to the dead letters; return why it does not run."""
+    answer, request = guarded.answer, guarded.request
+    assert answer is not None  # noqa: S101
+    assert request is not None  # noqa: S101
+    same = answer.owner == message.message_id
+    reason = ""
+    match answer.verdict:
+        case Verdict.CONFLICT:
+            reason = f"conflict: message {answer.owner} has used it with other arguments"
+        case Verdict.POISON:
+            reason = f"poison: its workers were lost {answer.lost} times"
+        case Verdict.UNKNOWN if same:
+            reason = "parked: its worker was lost, and nobody knows whether it was done"
+        case Verdict.FAILED if same:
+            reason = f"failed before: {answer.error}"
+        case Verdict.BUSY if not same and guarded.policy.on_duplicate == "error":
+            reason = f"duplicate: message {answer.owner} holds it"
+    text = f"idempotency key {request.key!r}: {reason or answer.verdict}"
+    if reason:
+        message.fail()
+        message.options["traceback"] = text
+    return text
+
+
+def _adopt(message: dramatiq.MessageProxy, retries: int) -> None:
+    """Let a copy of an earlier attempt count as the one that is due."""
+    message.options["retries"] = max(message.options.get("retries", 0), retries)
+
+
+def _is_requeued(message: dramatiq.MessageProxy) -> bool:
+    return bool(getattr(message, "requeue", False))
+
+
+def _has_followers(broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> bool:
+    """Return whether something waits for *message* to succeed."""
+    options = message.options
+    if options.get("pipe_target") or options.get("group_completion_uuid") or options.get("on_success"):
+        return True
+    return bool(broker.actors[message.actor_name].options.get("on_success"))
