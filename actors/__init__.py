@@ -6,5 +6,6 @@ Importing this package never connects to anything.
 from actors.assembly import broker, configure, enqueue_many, settings
 from actors.decorator import Actor, actor
 from actors.errors import ActorsError
+from middleware import Attempt, current
 
-__all__ = ["Actor", "ActorsError", "actor", "broker", "configure", "enqueue_many", "settings"]
+__all__ = ["Actor", "ActorsError", "Attempt", "actor", "broker", "configure", "current", "enqueue_many", "settings"]

@@ -1,8 +1,9 @@
-"""What an actor's function takes: arguments are checked at send, and restored by its hints at run."""
+"""What an actor's function takes and returns: checked at send, and restored by its hints at the other end."""
 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from enum import Enum
 from functools import cached_property
@@ -15,6 +16,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from actors.encoding import dumps
 from actors.errors import ArgumentsError, DeclarationError
 from actors.json_forms import Refused, path_text
+
+log = logging.getLogger(__name__)
 
 _ARRAYS = {list, Sequence, Collection, Iterable}
 _OBJECTS = {dict, Mapping, MutableMapping}
@@ -75,6 +78,21 @@ class Parameters:
                 bound.arguments[name] = self._restored(name, bound.arguments[name], adapter)
         return bound.args, bound.kwargs
 
+    def restore_result(self, value: object) -> Any:
+        """Return what the function returned, with the type of its return hint.
+
+        What does not fit the hint stays as JSON has it, and so does everything where the hint can't be used: a result
+        is there already, and is never lost.
+        """
+        if self._result_adapter is None:
+            return value
+        try:
+            return self._restored("return", value, self._result_adapter)
+        except Exception as misfit:
+            # Not only ours: the validators of a user's model raise what they like.
+            log.warning("a result of %s stays as JSON has it: %s", self._actor, misfit)
+            return value
+
     def _bind(self, args: Sequence[object], kwargs: Mapping[str, object]) -> BoundArguments:
         try:
             return self._signature.bind(*args, **kwargs)
@@ -96,21 +114,35 @@ class Parameters:
         """By the name of each parameter whose hint is not plain."""
         parameters = self._signature.parameters.values()
         hints = {parameter.name: self._hint(parameter) for parameter in parameters}
-        return {name: self._adapter(name, hint) for name, hint in hints.items() if not _is_plain(hint)}
+        return {name: self._adapter(f"parameter {name!r}", hint) for name, hint in hints.items() if not _is_plain(hint)}
 
-    def _hint(self, parameter: Parameter) -> Any:
-        """Return what the parameter's values in :class:`BoundArguments` should be."""
+    @cached_property
+    def _result_adapter(self) -> TypeAdapter[list[Any]] | None:
+        """None where there is no return hint, or a plain one, or one that can't be used."""
+        try:
+            hint = self._read("return", self._signature.return_annotation)
+            return None if _is_plain(hint) else self._adapter("return", hint)
+        except DeclarationError as useless:
+            log.warning("%s; its results stay as JSON has them", useless)
+            return None
+
+    def _read(self, what: str, annotation: Any) -> Any:
+        """Return the hint that *annotation* spells."""
         fn = inspect.unwrap(self._fn)
         scope = getattr(fn if inspect.isroutine(fn) else type(fn).__call__, "__globals__", {})
         # One by one, because the hint of what is returned may name things that only the type checker imports.
-        holder = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+        holder = SimpleNamespace(__annotations__={what: annotation})
         try:
-            hint = get_type_hints(holder, scope, include_extras=True)[parameter.name]
+            return get_type_hints(holder, scope, include_extras=True)[what]
         except Exception as error:
             raise DeclarationError(
-                f"{self._actor}: parameter {parameter.name!r}: its hint can't be read: {error}; "
+                f"{self._actor}: {what}: its hint can't be read: {error}; "
                 "what it names must be imported at run time too, not under TYPE_CHECKING alone"
             ) from error
+
+    def _hint(self, parameter: Parameter) -> Any:
+        """Return what the parameter's values in :class:`BoundArguments` should be."""
+        hint = self._read(f"parameter {parameter.name!r}", parameter.annotation)
         if _is_plain(hint):
             return hint
         match parameter.kind:
@@ -121,18 +153,16 @@ class Parameters:
             case _:
                 return hint
 
-    def _adapter(self, name: str, hint: Any) -> TypeAdapter[list[Any]]:
+    def _adapter(self, what: str, hint: Any) -> TypeAdapter[list[Any]]:
         if lost := _lost_in_json(hint):
-            raise DeclarationError(f"{self._actor}: parameter {name!r}: {lost}")
+            raise DeclarationError(f"{self._actor}: {what}: {lost}")
         # In a list, because pydantic hands its configuration to a dataclass inside something, but takes none for one.
         a_list_of_it: Any = GenericAlias(list, (hint,))
         try:
             adapter: TypeAdapter[list[Any]] = TypeAdapter(a_list_of_it, config=_CONFIG)
             adapter.rebuild()
         except Exception as error:
-            raise DeclarationError(
-                f"{self._actor}: parameter {name!r}: {hint} can't be restored from JSON: {error}"
-            ) from error
+            raise DeclarationError(f"{self._actor}: {what}: {hint} can't be restored from JSON: {error}") from error
         return adapter
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import (
     AgeLimit,
-    Callbacks,
     CurrentMessage,
     Middleware,
     Pipelines,
     Retries,
     ShutdownNotifications,
 )
+from dramatiq.results import Results
 
 from actors.brokers.nodes import Nodes, mask_password
 from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
@@ -27,12 +27,15 @@ from actors.configuration import Settings, no_default_broker, read
 from actors.encoding import Encoder
 from actors.errors import SettingsError
 from actors.loading import Boot
-from middleware import AsyncIO, RestoreArguments, TimeLimit
+from middleware import AsyncIO, Callbacks, GroupCallbacks, Idempotency, RecordedResults, RestoreArguments, TimeLimit
+from middleware.policy import Defaults
+from middleware.stores import RedisStore, Store
 
 log = logging.getLogger("actors")
 
 _settings: Settings | None = None
 _options: RabbitmqOptions | None = None
+_store: Store | None = None
 _no_default_broker = no_default_broker()
 
 
@@ -59,17 +62,37 @@ def configure(**overrides: Any) -> Settings:
     Raises:
         SettingsError: one is unknown or malformed, or the broker is in use with other settings.
     """
-    global _settings
+    global _settings, _store
     new = read(overrides)
     if _options is not None and new != _settings:
         raise SettingsError("configure() came too late: the broker is in use; call it before the first send")
-    _settings = new
+    if new != _settings:
+        _settings, _store = new, None
     for actor in broker.actors.values():
         actor.queue_name = queue_of(actor.actor_name, getattr(actor, "declared_queue", actor.queue_name))
     broker.queues.clear()
     for actor in broker.actors.values():
         broker.declare_queue(actor.queue_name)
     return new
+
+
+def store() -> Store:
+    """Return the store of idempotency records; it connects at its first use.
+
+    Raises:
+        SettingsError: ``ACTORS_STORE_URL`` has an option that can't be used.
+    """
+    global _store
+    if _store is None:
+        _store = _store_of(settings())
+    return _store
+
+
+def swap_store(new: Store | None) -> Store | None:
+    """Use *new* from now on, or with None what the settings say; return what was used until now. For tests."""
+    global _store
+    old, _store = _store, new
+    return old
 
 
 def forbid_default_broker(reason: str | None) -> None:
@@ -121,6 +144,13 @@ def identity() -> dict[str, Any]:
     }
 
 
+def _store_of(current: Settings) -> Store:
+    try:
+        return RedisStore(current.store_url, prefix=current.store_prefix, timeout_s=current.store_timeout_ms / 1000)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"ACTORS_STORE_URL: {mask_password(current.store_url)!r}: {error}") from None
+
+
 def _rabbitmq_options() -> RabbitmqOptions:
     """Return the broker's options; the first call is this process's start, and logs it.
 
@@ -160,16 +190,24 @@ def middleware() -> list[Middleware]:
     """Return all middleware, in the one order: before-hooks run first to last, after-hooks last to first."""
     return [
         Boot(settings),
+        Idempotency(store=store, defaults=_idempotency_defaults),
         CurrentMessage(),
         AgeLimit(),
         ShutdownNotifications(),
         Callbacks(),
         Pipelines(),
+        GroupCallbacks(store=store),
+        Results(backend=RecordedResults(store=store), store_results=True),
         Retries(max_retries=5),
         AsyncIO(),
         RestoreArguments(),
         TimeLimit(),
     ]
+
+
+def _idempotency_defaults() -> Defaults:
+    current = settings()
+    return Defaults(ttl_ms=current.idempotency_ttl_ms, lease_ms=current.idempotency_lease_ms)
 
 
 broker = RabbitmqBroker(_rabbitmq_options, middleware=middleware())

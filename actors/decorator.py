@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 import dramatiq
 from dramatiq.brokers.stub import StubBroker
 
 from actors.arguments import Parameters
-from actors.assembly import queue_of
+from actors.assembly import queue_of, settings
 from actors.configuration import QUEUE_NAME
-from actors.errors import ArgumentsError, DeclarationError, did_you_mean
+from actors.errors import ArgumentsError, DeclarationError
+from middleware.keys import InvalidKey
+from middleware.policy import DURATIONS, OPTIONS, Defaults, InvalidPolicy, Policy, PolicyOptions, milliseconds
+from middleware.suggestion import did_you_mean
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,19 +25,17 @@ R = TypeVar("R")
 _MESSAGE_OPTIONS = {"broker_priority", "pipe_target"}
 
 
-class MessageOptions(TypedDict, total=False):
-    """Options of an actor that a single message may have otherwise.
+class SharedOptions(PolicyOptions, total=False):
+    """Options that an actor may have, and each of its messages otherwise: those of ``PolicyOptions``, and these.
 
     Attributes:
         max_retries: how often a failed message is tried again; None for no limit.
         min_backoff, max_backoff: bounds of the pause before a retry, in milliseconds.
         time_limit: milliseconds after which an attempt is interrupted.
         max_age: milliseconds after which a message that has not started is skipped.
-        on_success, on_failure: an actor, or its name, that is sent the outcome.
         on_retry_exhausted: the name of an actor that is sent a message that has used up its retries.
         notify_shutdown: whether an attempt is interrupted when its worker stops.
         pipe_ignore: whether a pipeline keeps the result of the message before from this one.
-        broker_priority: for queues with ``ACTORS_QUEUE_MAX_PRIORITY``; higher goes first.
     """
 
     max_retries: int | None
@@ -42,34 +43,43 @@ class MessageOptions(TypedDict, total=False):
     max_backoff: int
     time_limit: float
     max_age: float
-    on_success: dramatiq.Actor[..., Any] | str
-    on_failure: dramatiq.Actor[..., Any] | str
     on_retry_exhausted: str
     notify_shutdown: bool
     pipe_ignore: bool
+
+
+class MessageOptions(SharedOptions, total=False):
+    """Options of a single message: those of :class:`SharedOptions`, in place of its actor's, and these.
+
+    Attributes:
+        on_success, on_failure: an actor, or its name, that is sent the outcome.
+        idempotency_key: the key itself, not a template; messages that have the same one run once.
+        broker_priority: for queues with ``ACTORS_QUEUE_MAX_PRIORITY``; higher goes first.
+    """
+
+    on_success: dramatiq.Actor[..., Any] | str
+    on_failure: dramatiq.Actor[..., Any] | str
+    idempotency_key: str
     broker_priority: int
 
 
-class ActorOptions(TypedDict, total=False):
-    """Options of an actor; units and meanings as in :class:`MessageOptions`.
+class ActorOptions(SharedOptions, total=False):
+    """Options of an actor: those of :class:`SharedOptions`, and these.
 
     Attributes:
         retry_when: called with the number of retries so far and the error; decides alone whether to retry.
         throws: errors that are expected, and never retried.
+        on_success, on_failure: the name of an actor that is sent the outcome.
+        idempotency_key: a format string over the arguments, such as ``"charge:{order_id}"``, or a function that
+            takes the same arguments and returns the key; messages that have the same one run once. Default the
+            message id, so that copies of one message run once.
     """
 
-    max_retries: int | None
-    min_backoff: int
-    max_backoff: int
     retry_when: Callable[[int, BaseException], bool]
     throws: type[BaseException] | tuple[type[BaseException], ...]
-    time_limit: float
-    max_age: float
     on_success: str
     on_failure: str
-    on_retry_exhausted: str
-    notify_shutdown: bool
-    pipe_ignore: bool
+    idempotency_key: str | Callable[..., str]
 
 
 class Actor(dramatiq.Actor[P, R]):
@@ -86,6 +96,7 @@ class Actor(dramatiq.Actor[P, R]):
         options: dict[str, Any],
     ) -> None:
         self.parameters = Parameters(fn, actor_name)
+        self.policy = _policy(options, fn, actor_name)
         self.declared_queue = queue_name
         super().__init__(
             fn,
@@ -103,6 +114,10 @@ class Actor(dramatiq.Actor[P, R]):
             ArgumentsError: one does not fit its hint.
         """
         return self.parameters.restore(args, kwargs)
+
+    def restore_result(self, value: Any) -> Any:
+        """Return a result that came as JSON with the type of the function's return hint, if it fits."""
+        return self.parameters.restore_result(value)
 
     def send(self, *args: P.args, **kwargs: P.kwargs) -> dramatiq.Message[R]:
         """Send a message for a worker to run, and return it once RabbitMQ has confirmed it.
@@ -135,7 +150,7 @@ class Actor(dramatiq.Actor[P, R]):
 
         Raises:
             ArgumentsError: *eta* has no time zone, or comes together with *delay*; else as for :meth:`send`.
-            DeclarationError: an option is unknown.
+            DeclarationError: an option is unknown, or its value could not work.
         """
         self.parameters.check(args, kwargs or {})
         delay_ms = _delay_ms(self.actor_name, delay, eta)
@@ -148,9 +163,12 @@ class Actor(dramatiq.Actor[P, R]):
         """Return a message that is not sent yet, for ``enqueue_many``, groups and pipelines.
 
         Raises:
-            DeclarationError: an option is unknown.
+            DeclarationError: an option is unknown, or its value could not work.
         """
-        _refuse_unknown(self.actor_name, options, self.broker.actor_options | _MESSAGE_OPTIONS, {"delay", "eta"})
+        if options:
+            known = self.broker.actor_options | OPTIONS | _MESSAGE_OPTIONS
+            _refuse_unknown(self.actor_name, options, known, {"delay", "eta"})
+            options = _in_message(options, self.policy)
         return super().message_with_options(args=args, kwargs=kwargs, **options)
 
 
@@ -196,13 +214,14 @@ def actor(
         **options: see :class:`ActorOptions`.
 
     Raises:
-        DeclarationError: an option is unknown, the name is taken, or the function is nested in another.
+        DeclarationError: an option is unknown or its value could not work, the name is taken, or the function is
+            nested in another.
     """
 
     def declare(fn: Callable[..., Any]) -> Actor[..., Any]:
         broker = dramatiq.get_broker()
         name = actor_name or str(getattr(fn, "__name__", repr(fn)))
-        _refuse_unknown(name, options, broker.actor_options | {"actor_name", "queue_name", "priority"})
+        _refuse_unknown(name, options, broker.actor_options | OPTIONS | {"actor_name", "queue_name", "priority"})
         _refuse_taken(name, broker)
         # In a test the worker is in the same process, and finds a nested function as well.
         if not isinstance(broker, StubBroker):
@@ -243,6 +262,28 @@ def _refuse_unimportable(name: str, fn: Callable[..., Any]) -> None:
         )
 
 
+def _policy(options: Mapping[str, Any], fn: Callable[..., Any], name: str) -> Policy:
+    current = settings()
+    defaults = Defaults(ttl_ms=current.idempotency_ttl_ms, lease_ms=current.idempotency_lease_ms)
+    try:
+        return Policy.of(options, fn, name, defaults)
+    except (InvalidKey, InvalidPolicy) as invalid:
+        raise DeclarationError(str(invalid)) from None
+
+
+def _in_message(options: dict[str, Any], policy: Policy) -> dict[str, Any]:
+    """Return a message's options as they travel: durations in milliseconds."""
+    own = {
+        name: milliseconds(value) if name in DURATIONS and isinstance(value, timedelta) else value
+        for name, value in options.items()
+    }
+    try:
+        policy.overridden_by(own)
+    except (InvalidKey, InvalidPolicy) as invalid:
+        raise DeclarationError(str(invalid)) from None
+    return own
+
+
 def _delay_ms(name: str, delay: timedelta | int | None, eta: datetime | None) -> int | None:
     """Return the delay in milliseconds, rounded up, or None for none."""
     if delay is not None and eta is not None:
@@ -255,5 +296,5 @@ def _delay_ms(name: str, delay: timedelta | int | None, eta: datetime | None) ->
             )
         delay = eta - datetime.now(UTC)
     if isinstance(delay, timedelta):
-        delay = -(delay // timedelta(milliseconds=-1))
+        delay = milliseconds(delay)
     return delay if delay is not None and delay > 0 else None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 
 from dramatiq import Message
 from dramatiq.errors import BrokerError, ConnectionClosed, ConnectionFailed
@@ -69,9 +68,3 @@ class EnqueueError(ActorsError, ConnectionClosed):
         super().__init__(text)  # type: ignore[no-untyped-call]
         self.unconfirmed = unconfirmed
         self.maybe_enqueued = maybe_enqueued
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``", did you mean 'x'?"`` for the known name closest to *name*, or an empty string."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f", did you mean {close[0]!r}?" if close else ""

@@ -4,56 +4,35 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from time import monotonic
 
 import dramatiq
 from dramatiq.errors import BrokerError, DecodeError
-from dramatiq.middleware import Middleware, SkipMessage
 from pika import BasicProperties
 from pika.channel import Channel
 from pika.spec import Basic
 
+from actors.brokers.delivery import Delivery, Epoch, well_formed
+from actors.brokers.exchange import Exchange
 from actors.brokers.nodes import Nodes
+from actors.brokers.publisher import Publication
+from actors.brokers.sender import Following
 from actors.brokers.session import Session
 from actors.brokers.topology import Queue
 from actors.errors import ActorsError
+from middleware import Guard
 
-Bury = Callable[[str, bytes, str | None, Callable[[bool], None]], None]
+Bury = Callable[[str, bytes, str | None], Publication]
+Forward = Callable[[Sequence[Publication], Callable[[bool], None]], None]
 
+# How soon a message runs again, or is forwarded again, that could not be forwarded; in seconds.
 AGAIN_AFTER_S = 2.0
+# How long a consumer that is closed waits for what is being forwarded, in seconds.
+LAST_WAIT_S = 5.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Epoch:
-    """The life of one channel; what it delivered belongs to somebody else once it is over."""
-
-    over: bool = False
-
-
-class Delivery(dramatiq.MessageProxy):
-    """A message as RabbitMQ delivered it.
-
-    Attributes:
-        redelivered: it was delivered before and never acked.
-        requeue: set when its outcome could not be made durable: it goes back to its queue instead of being acked.
-        epoch, tag: which delivery this is; good only on the channel of that epoch.
-        body: the bytes that were delivered.
-    """
-
-    def __init__(
-        self, message: dramatiq.Message[Any], *, redelivered: bool, epoch: Epoch, tag: int, body: bytes
-    ) -> None:
-        super().__init__(message)
-        self.redelivered = redelivered
-        self.requeue = False
-        self.epoch = epoch
-        self.tag = tag
-        self.body = body
 
 
 class Consumer(dramatiq.Consumer):
@@ -63,96 +42,161 @@ class Consumer(dramatiq.Consumer):
     leaves its thread free to stop. A delivery tag is good for its own channel only; settling a message of an
     earlier channel does nothing, since RabbitMQ has given that message to somebody else by then.
 
+    The order at the end of an attempt: its outcome is recorded, then what follows it is published and confirmed, then
+    it is acked.
+
     Args:
+        broker: the broker, whose hooks and actors count.
         nodes: where to connect.
         queue_name: the logical queue; messages that claim to belong to another are made to belong to this one.
         find_queues: called for each new channel; returns the physical queues to consume.
-        bury: called with queue, body, message id and a callback; sends the body to the dead letters, and calls
-            back with whether it is durable there.
+        guard: asks for idempotency keys, or None.
+        bury: called with queue, body and message id; returns what to publish to the dead letters.
+        forward: called with what follows an attempt and a callback; publishes it, and calls back with whether all of it
+            is durable.
         prefetch: how many messages may be delivered and unacked, a physical queue.
         idle_ms: the longest that one step of the iteration waits, in milliseconds.
     """
 
     def __init__(
         self,
+        broker: dramatiq.Broker,
         nodes: Nodes,
         *,
         queue_name: str,
         find_queues: Callable[[str], list[Queue]],
+        guard: Guard | None,
         bury: Bury,
+        forward: Forward,
         prefetch: int,
         idle_ms: int,
     ) -> None:
         self.queue_name = queue_name
+        self._broker = broker
         self._find_queues = find_queues
         self._bury = bury
+        self._forward = forward
         self._prefetch = prefetch
-        self._arrived: deque[Delivery] = deque()
         self._epoch = Epoch()
         self._settled: deque[tuple[Epoch, int, bool]] = deque()
+        self._following: set[object] = set()
         self._awake = False
-        # The tags delivered on this channel and not yet settled; they rise by one.
-        self._outstanding: set[int] = set()
+        # What was delivered on this channel and not yet settled, by tag; tags rise by one.
+        self._outstanding: dict[int, Delivery | None] = {}
         self._oldest = self._newest = 1
         self._session = Session(
             nodes, f"consumer of {queue_name}", on_open=self._consume, on_lost=self._lost, idle_s=idle_ms / 1000
         )
+        self._exchange = Exchange(broker, guard, conclude=self._conclude, call_later=self._session.call_later)
 
     def __next__(self) -> dramatiq.MessageProxy | None:
-        if not self._arrived:
+        ready = self._exchange.ready
+        if not ready:
             self._session.pump()
+            self._exchange.turn()
             if self._settled:
                 self._flush()
-        return self._arrived.popleft() if self._arrived else None
+        return ready.popleft() if ready else None
 
     def ack(self, message: dramatiq.MessageProxy) -> None:
-        """Tell RabbitMQ that *message* is done, or to deliver it again where its outcome is not durable."""
+        """Note that the attempt of *message* has ended: record it, publish what follows it, then tell RabbitMQ."""
         assert isinstance(message, Delivery)  # noqa: S101
-        self._settle(message.epoch, message.tag, requeue=message.requeue)
+        if self._exchange.end(message):
+            self._wake()
+        else:
+            self._conclude(message, True)
 
-    def nack(self, message: dramatiq.MessageProxy) -> None:
-        """Forward *message* to the dead letters, and ack it once that is confirmed; else requeue it."""
-        assert isinstance(message, Delivery)  # noqa: S101
-        try:
-            body = message._message.encode()
-        except ActorsError as error:
-            log.error("message %s: what its middleware noted can't be encoded: %s", message.message_id, error)
-            body = message.body
-        self._dead_letter(body, message.message_id, message.epoch, message.tag)
+    # A failed message is no different: its dead letter is one more thing that follows it.
+    nack = ack
 
     def requeue(self, messages: Iterable[dramatiq.MessageProxy]) -> None:
-        """Give *messages* back at shutdown; closing the channel would, too, but only later."""
+        """Give *messages* back at shutdown, and their keys; closing the channel would, too, but only later."""
         for message in messages:
             assert isinstance(message, Delivery)  # noqa: S101
-            self._settle(message.epoch, message.tag, requeue=True)
+            message.requeue = True
+            if not self._exchange.leave(message):
+                self._conclude(message, True)
 
     def close(self) -> None:
-        """Send the acks that are still due, and disconnect."""
+        """Bring to an end what has ended in the workers, and disconnect."""
+        self.requeue(self._exchange.forget())
+        self._exchange.finish()
         self._flush()
+        deadline = monotonic() + LAST_WAIT_S
+        while self._following and self._session.channel is not None and monotonic() < deadline:
+            self._session.pump()
+            self._flush()
         self._session.close()
         self._lost("closed")
 
-    def _dead_letter(self, body: bytes, message_id: str | None, epoch: Epoch, tag: int) -> None:
-        def done(durable: bool) -> None:
-            if durable:
-                self._settle(epoch, tag, requeue=False)
-            else:
-                # Not at once: it would run, fail, and come back here as fast as the machine can.
-                again = partial(self._settle, epoch, tag, requeue=True)
-                self._session.call_soon(lambda: self._session.call_later(AGAIN_AFTER_S, again))
+    def _conclude(self, delivery: Delivery, is_current: bool) -> None:
+        """Publish what follows the attempt of *delivery*, then ack it; nothing follows one that is not current."""
+        if not is_current or delivery.requeue:
+            self._settle(delivery.epoch, delivery.tag, requeue=is_current)
+            return
+        if delivery.failed:
+            try:
+                body = delivery._message.encode()
+            except ActorsError as error:
+                log.error("message %s: what its middleware noted can't be encoded: %s", delivery.message_id, error)
+                body = delivery.body
+            self._dead_letter(body, delivery.message_id, delivery.epoch, delivery.tag, delivery.outbox)
+        elif delivery.outbox:
+            self._follow(delivery.epoch, delivery.tag, delivery.outbox)
+        else:
+            self._settle(delivery.epoch, delivery.tag, requeue=False)
 
-        self._bury(self.queue_name, body, message_id, done)
+    def _dead_letter(
+        self, body: bytes, message_id: str | None, epoch: Epoch, tag: int, outbox: Sequence[Following] = ()
+    ) -> None:
+        try:
+            letter = self._bury(self.queue_name, body, message_id)
+        except BrokerError as error:
+            log.warning("queue %r: a dead letter can't be forwarded yet: %s", self.queue_name, error)
+            self._again(epoch, tag)
+        else:
+            self._follow(epoch, tag, outbox, letter)
+
+    def _follow(self, epoch: Epoch, tag: int, outbox: Sequence[Following], *letters: Publication) -> None:
+        """Publish what follows a delivery, and ack it once all is confirmed; else let it be delivered again."""
+        following = object()
+        self._following.add(following)
+
+        def done(durable: bool) -> None:
+            self._following.discard(following)
+            if not durable:
+                self._again(epoch, tag)
+                return
+            self._settle(epoch, tag, requeue=False)
+            for each in outbox:
+                self._broker.emit_after("enqueue", each.outgoing.message, each.outgoing.delay)
+
+        self._forward(
+            [*(each.publication for each in outbox), *letters],
+            lambda durable: self._session.call_soon(lambda: done(durable)),
+        )
+
+    def _again(self, epoch: Epoch, tag: int) -> None:
+        """Let a delivery come again, but not at once: it would end the same way as fast as the machine can."""
+        again = partial(self._settle, epoch, tag, requeue=True)
+        self._session.call_soon(lambda: self._session.call_later(AGAIN_AFTER_S, again))
 
     def _settle(self, epoch: Epoch, tag: int, *, requeue: bool) -> None:
         """Note the end of a delivery; safe from any thread."""
         self._settled.append((epoch, tag, requeue))
+        self._wake()
+
+    def _wake(self) -> None:
         # Worker threads race here, and may be interrupted. The worst that comes of it is one wake-up too many, or
-        # none: then the ack goes out with the next pump.
+        # none: then it is done with the next pump.
         if not self._awake:
             self._awake = True
-            self._session.call_soon(self._flush)
+            self._session.call_soon(self._rouse)
 
     # All that follows runs on the consumer's thread.
+
+    def _rouse(self) -> None:
+        self._awake = False
 
     def _consume(self, channel: Channel) -> None:
         try:
@@ -171,10 +215,10 @@ class Consumer(dramatiq.Consumer):
         self, epoch: Epoch, _: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
         tag = method.delivery_tag
-        self._outstanding.add(tag)
+        self._outstanding[tag] = None
         self._newest = tag
         try:
-            message = _well_formed(dramatiq.Message.decode(body))
+            message = well_formed(dramatiq.Message.decode(body))
             if message.queue_name != self.queue_name:
                 # Dramatiq's worker looks its consumer up by this name, and dies where there is none.
                 message = message.copy(queue_name=self.queue_name)
@@ -182,16 +226,21 @@ class Consumer(dramatiq.Consumer):
             log.error("queue %r: a message that can't be decoded goes to the dead letters: %s", self.queue_name, error)
             self._dead_letter(body, properties.message_id, epoch, tag)
             return
-        self._arrived.append(Delivery(message, redelivered=method.redelivered, epoch=epoch, tag=tag, body=body))
+        delivery = Delivery(message, redelivered=method.redelivered, epoch=epoch, tag=tag, body=body)
+        self._outstanding[tag] = delivery
+        self._exchange.arrive(delivery)
 
     def _lost(self, _: str) -> None:
         self._epoch.over = True
-        self._arrived.clear()
+        self._exchange.forget()
+        # What has not started will be begun by whom it is delivered to; that need not wait for our leases to end.
+        for delivery in self._outstanding.values():
+            if delivery is not None:
+                self._exchange.leave(delivery)
         self._outstanding.clear()
 
     def _flush(self) -> None:
         """Send the acks and requeues that have come together."""
-        self._awake = False
         channel = self._session.channel
         done: list[int] = []
         while self._settled:
@@ -199,10 +248,10 @@ class Consumer(dramatiq.Consumer):
             if channel is None or epoch is not self._epoch or tag not in self._outstanding:
                 log.debug("queue %r: a message ended after its channel did; it is delivered again", self.queue_name)
             elif requeue:
-                self._outstanding.remove(tag)
+                del self._outstanding[tag]
                 channel.basic_nack(tag, requeue=True)
             else:
-                self._outstanding.remove(tag)
+                del self._outstanding[tag]
                 done.append(tag)
         if channel is not None and done:
             self._ack(channel, sorted(done))
@@ -217,24 +266,3 @@ class Consumer(dramatiq.Consumer):
             channel.basic_ack(below[-1], multiple=True)
         for tag in done[len(below) :]:
             channel.basic_ack(tag)
-
-
-class DropStale(Middleware):
-    """Skips messages whose channel has ended before they could start: RabbitMQ delivers them again, to somebody."""
-
-    def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
-        """Raise SkipMessage where running *message* would be one run too many."""
-        if isinstance(message, Delivery) and message.epoch.over:
-            raise SkipMessage(f"message {message.message_id} is delivered again: its channel has ended")
-
-
-def _well_formed(message: dramatiq.Message[Any]) -> dramatiq.Message[Any]:
-    """Return *message*.
-
-    Raises:
-        TypeError: a field has a type on which Dramatiq's consumer would fail, and be delivered it again, for ever.
-    """
-    texts = (message.queue_name, message.actor_name, message.message_id)
-    if all(isinstance(text, str) for text in texts) and type(message.kwargs) is type(message.options) is dict:
-        return message
-    raise TypeError(f"not a message: {message!r}")

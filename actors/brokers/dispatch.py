@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Middleware, MiddlewareError
 
 from actors.errors import ActorsError
+from middleware.stores import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +22,22 @@ class Dispatch(dramatiq.Broker):
 
     Dramatiq logs what an after-hook raises and goes on to ack the message, so that a retry that could not be
     published, or a predicate that raised, loses it. Here such a message is requeued or dead-lettered instead.
+
+    What the after-hooks of an attempt enqueue is held back in the ``outbox`` of its delivery. Its consumer publishes it
+    once the outcome of the attempt is recorded: nothing follows an attempt that turns out not to count.
     """
 
     _hooks: dict[str, list[Callable[..., None]]]
     _hooks_of = -1
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._ending = threading.local()
+        super().__init__(*args, **kwargs)
+
+    @property
+    def outbox(self) -> list[Any] | None:
+        """Where what is enqueued in this thread has to wait; None while no attempt ends here."""
+        return getattr(self._ending, "outbox", None)
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
         """Call ``before_<signal>`` of each middleware, first to last; only a ``MiddlewareError`` stops it."""
@@ -37,13 +51,20 @@ class Dispatch(dramatiq.Broker):
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
         """Call ``after_<signal>`` of each middleware, last to first, whatever the others raise."""
-        for hook in reversed(self._listening("after_" + signal)):
-            try:
-                hook(self, *args, **kwargs)
-            except Exception as error:
-                log.critical("unexpected failure in %r", hook, exc_info=True)
-                if signal == "process_message":
-                    _keep(args[0], error, attempt_failed=kwargs.get("exception") is not None)
+        ends_attempt = signal in ("process_message", "skip_message")
+        if ends_attempt:
+            self._ending.outbox = getattr(args[0], "outbox", None)
+        try:
+            for hook in reversed(self._listening("after_" + signal)):
+                try:
+                    hook(self, *args, **kwargs)
+                except Exception as error:
+                    log.critical("unexpected failure in %r", hook, exc_info=True)
+                    if ends_attempt:
+                        _keep(args[0], error, attempt_failed=kwargs.get("exception") is not None)
+        finally:
+            if ends_attempt:
+                self._ending.outbox = None
 
     def _listening(self, name: str) -> list[Callable[..., None]]:
         # Middleware is also inserted into the list directly, by error trackers for example.
@@ -65,7 +86,7 @@ def _overriding(name: str, middleware: list[Middleware]) -> Iterator[Callable[..
 
 def _keep(message: dramatiq.MessageProxy, error: Exception, *, attempt_failed: bool) -> None:
     """See that *message*, whose after-hook raised *error*, is not acked while it is nowhere else."""
-    if isinstance(error, BrokerConnectionError):
+    if isinstance(error, BrokerConnectionError | StoreUnavailable):
         # What follows it (a retry, a callback, the next of a pipeline) was not published: let it run again.
         message.requeue = True  # type: ignore[attr-defined]
     elif attempt_failed or isinstance(error, ActorsError):

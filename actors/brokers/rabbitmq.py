@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -13,20 +13,23 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker as DramatiqRabbitmqBroker
 from dramatiq.common import q_name
-from dramatiq.errors import BrokerError, QueueJoinTimeout
+from dramatiq.errors import QueueJoinTimeout
 from dramatiq.middleware import Middleware
 from pika import BasicProperties, ConnectionParameters
 
 from actors.brokers.admin import Admin
-from actors.brokers.consumer import Consumer, DropStale
+from actors.brokers.consumer import Consumer
 from actors.brokers.declarations import Declarations
 from actors.brokers.delays import Relay
+from actors.brokers.delivery import DropStale
 from actors.brokers.dispatch import Dispatch
 from actors.brokers.nodes import Nodes
 from actors.brokers.publisher import Batch, Publication, Publisher
-from actors.brokers.sender import Outgoing, Sender
+from actors.brokers.sender import Following, Outgoing, Sender
 from actors.brokers.topology import Topology
 from actors.encoding import check_size
+from actors.errors import NotEncodable
+from middleware import Idempotency
 
 Message = dramatiq.Message[Any]
 
@@ -107,6 +110,8 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
     def enqueue(self, message: Message, *, delay: int | None = None) -> Message:
         """Send *message*, and return it once RabbitMQ has confirmed it.
 
+        In the after-hooks of an attempt it is published later, before the attempt's message is acked.
+
         Args:
             message: what to send.
             delay: milliseconds to wait before it may run.
@@ -117,8 +122,10 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
             AccessRefused: the user of the URL has no right to its queue.
             NotEncodable, MessageTooLarge: nothing was sent.
         """
-        self._sender().send([self._outgoing(message, delay)])
-        self.emit_after("enqueue", message, delay)
+        outgoing = self._outgoing(message, delay)
+        if not self._follows([outgoing]):
+            self._sender().send([outgoing])
+            self.emit_after("enqueue", message, delay)
         return message
 
     def enqueue_many(self, messages: Iterable[Message], *, delay: int | None = None) -> list[Message]:
@@ -140,9 +147,11 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         """
         sent: list[Message] = []
         for chunk in _chunks(messages):
-            self._sender().send([self._outgoing(message, delay) for message in chunk])
-            for message in chunk:
-                self.emit_after("enqueue", message, delay)
+            outgoing = [self._outgoing(message, delay) for message in chunk]
+            if not self._follows(outgoing):
+                self._sender().send(outgoing)
+                for message in chunk:
+                    self.emit_after("enqueue", message, delay)
             sent.extend(chunk)
         return sent
 
@@ -156,27 +165,15 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         """
         options = self.options()
         return Consumer(
+            self,
             options.nodes,
             queue_name=queue_name,
             find_queues=self.declarations.generations,
-            bury=self.bury,
+            guard=next((each.guard for each in self.middleware if isinstance(each, Idempotency)), None),
+            bury=self._dead_letter,
+            forward=self._forward,
             prefetch=options.prefetch,
             idle_ms=timeout,
-        )
-
-    def bury(self, queue_name: str, body: bytes, message_id: str | None, done: Callable[[bool], None]) -> None:
-        """Publish *body* to the dead letters of *queue_name*; then call *done* with whether that is confirmed."""
-        try:
-            queue = self.declarations.dead(queue_name)
-        except BrokerError as error:
-            self.logger.warning("queue %r: a dead letter can't be forwarded yet: %s", queue_name, error)
-            done(False)
-            return
-        if not message_id or len(message_id.encode()) > LONGEST_ID:
-            message_id = str(uuid.uuid4())
-        properties = BasicProperties(message_id=message_id, delivery_mode=2)
-        self.publisher.submit(
-            Batch([Publication(queue.name, body, properties)], lambda batch: done(self._is_buried(queue_name, batch)))
         )
 
     def get_queue_message_counts(self, queue_name: str) -> tuple[int, int, int]:
@@ -228,19 +225,45 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         options = self.options()
         return Admin(options.nodes, timeout_s=options.publish_timeout_s)
 
-    def _is_buried(self, queue_name: str, batch: Batch) -> bool:
-        for refusal in batch.refusals:
-            self.logger.warning("queue %r: a dead letter was not forwarded: %s", queue_name, refusal.reason)
-            if refusal.unroutable:
-                self.declarations.forget()
-        return not batch.refusals
+    def _dead_letter(self, queue_name: str, body: bytes, message_id: str | None) -> Publication:
+        """Return what to publish so that *body* is among the dead letters of *queue_name*."""
+        if not message_id or len(message_id.encode()) > LONGEST_ID:
+            message_id = str(uuid.uuid4())
+        queue = self.declarations.dead(queue_name)
+        return Publication(queue.name, body, BasicProperties(message_id=message_id, delivery_mode=2))
+
+    def _follows(self, outgoing: Iterable[Outgoing]) -> bool:
+        """Put *outgoing* in the outbox of the attempt that ends in this thread, if one does; return whether."""
+        outbox = self.outbox
+        if outbox is None:
+            return False
+        for each in outgoing:
+            publication = each.publication(self.declarations, timeout_s=self.options().publish_timeout_s)
+            try:
+                publication.properties.encode()
+            except Exception as error:
+                raise NotEncodable(f"message {each.message.message_id}: it can't be published: {error}") from error
+            outbox.append(Following(each, publication))
+        return True
+
+    def _forward(self, publications: Sequence[Publication], done: Callable[[bool], None]) -> None:
+        """Publish *publications*; then call *done* with whether all are confirmed."""
+
+        def check(batch: Batch) -> None:
+            for refusal in batch.refusals:
+                self.logger.warning("message %s: %s", refusal.publication.properties.message_id, refusal.reason)
+                if refusal.unroutable:
+                    self.declarations.forget()
+            done(not batch.refusals)
+
+        self.publisher.submit(Batch(publications, check))
 
     def _outgoing(self, message: Message, delay: int | None) -> Outgoing:
         self.emit_before("enqueue", message, delay)
         self.declare_queue(message.queue_name)
         body = message.encode()
         check_size(body, self.options().max_message_bytes, message.actor_name)
-        return Outgoing(message, body, None if delay is None else time.time_ns() // 1_000_000 + delay)
+        return Outgoing(message, body, delay, None if delay is None else time.time_ns() // 1_000_000 + delay)
 
 
 class RelayThread(Middleware):

@@ -24,11 +24,46 @@ _random = random.SystemRandom()
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message that is being sent: its bytes, and when it is due (ms since the Unix epoch), if later than now."""
+    """A message that is being sent.
+
+    Attributes:
+        message: the message.
+        body: its bytes.
+        delay: what was asked for, in milliseconds, or None.
+        due: when it may run, in milliseconds since the Unix epoch; None for at once.
+    """
 
     message: dramatiq.Message[Any]
     body: bytes
+    delay: int | None
     due: int | None
+
+    def publication(self, declarations: Declarations, *, timeout_s: float) -> Publication:
+        """Return what to publish.
+
+        Raises:
+            BrokerError: its queue can't be made to exist.
+        """
+        properties = BasicProperties(
+            content_type="application/json",
+            delivery_mode=2,
+            message_id=self.message.message_id,
+            priority=self.message.options.get("broker_priority"),
+        )
+        if self.due is None:
+            queue = declarations.work(self.message.queue_name, timeout_s=timeout_s)
+            return Publication(queue.name, self.body, properties)
+        hold = Hold.until(self.due, self.message.queue_name, now=time.time_ns() // 1_000_000)
+        queue = declarations.hold(hold.hold_ms, timeout_s=timeout_s)
+        return hold.publication(self.body, properties, queue.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A message that is published once the outcome of an attempt is recorded."""
+
+    outgoing: Outgoing
+    publication: Publication
 
 
 class Sender:
@@ -73,7 +108,7 @@ class Sender:
     def _attempt(self, outgoing: list[Outgoing]) -> tuple[list[Outgoing], str]:
         """Publish *outgoing* once; return what was not confirmed, and why."""
         try:
-            publications = [self._publication(each) for each in outgoing]
+            publications = [each.publication(self._declarations, timeout_s=self._left_s()) for each in outgoing]
         except AccessRefused:
             raise
         except BrokerConnectionError as error:
@@ -89,21 +124,8 @@ class Sender:
         self._maybe_enqueued.update(each.message.message_id for each, refusal in refused if refusal.maybe_enqueued)
         return [each for each, _ in refused], _most_telling(refusals)
 
-    def _publication(self, outgoing: Outgoing) -> Publication:
-        message = outgoing.message
-        timeout_s = max(0.1, self._deadline - time.monotonic())
-        properties = BasicProperties(
-            content_type="application/json",
-            delivery_mode=2,
-            message_id=message.message_id,
-            priority=message.options.get("broker_priority"),
-        )
-        if outgoing.due is None:
-            queue = self._declarations.work(message.queue_name, timeout_s=timeout_s)
-            return Publication(queue.name, outgoing.body, properties)
-        hold = Hold.until(outgoing.due, message.queue_name, now=time.time_ns() // 1_000_000)
-        queue = self._declarations.hold(hold.hold_ms, timeout_s=timeout_s)
-        return hold.publication(outgoing.body, properties, queue.name)
+    def _left_s(self) -> float:
+        return max(0.1, self._deadline - time.monotonic())
 
     def _error(self, refused: list[Outgoing], reason: str, attempts: int) -> EnqueueError:
         messages = [each.message for each in refused]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import dramatiq
@@ -33,14 +34,18 @@ class StubConsumer(dramatiq.Consumer):
             return None if entry is None else self._broker.take(entry)
 
     def ack(self, message: dramatiq.MessageProxy) -> None:
-        """Note that *message* is done, or put it back where its outcome is not durable."""
+        """Note that the attempt of *message* has ended: done, failed, or to be run again."""
         assert isinstance(message, Delivery)  # noqa: S101
-        self._broker.settle(message, requeue=message.requeue)
+        self._broker.conclude(message)
 
-    def nack(self, message: dramatiq.MessageProxy) -> None:
-        """Put *message* among the dead letters."""
-        assert isinstance(message, Delivery)  # noqa: S101
-        self._broker.settle(message, dead=True)
+    # What has failed says so itself.
+    nack = ack
+
+    def requeue(self, messages: Iterable[dramatiq.MessageProxy]) -> None:
+        """Put *messages* back, which a worker that stops has not begun."""
+        for message in messages:
+            assert isinstance(message, Delivery)  # noqa: S101
+            self._broker.settle(message, requeue=True)
 
     def _first_due(self) -> Entry | None:
         now = self._broker.clock.now()

@@ -9,6 +9,8 @@ from typing import Any
 
 import dramatiq
 
+from middleware.guarded import Guarded
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:
@@ -31,10 +33,22 @@ class Entry:
     eta: datetime = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What the hooks of an attempt have enqueued; it waits in *entry* until the attempt's outcome is recorded."""
+
+    message: dramatiq.Message[Any]
+    delay: int | None
+    entry: Entry
+
+
 class Delivery(dramatiq.MessageProxy):
     """A message that a worker has taken, and how its attempt ended.
 
     Attributes:
+        concludes: what follows an attempt waits in *outbox* until its outcome is recorded.
+        outbox: what the hooks of its attempt have enqueued.
+        guarded: what the idempotency guard knows of it.
         entry: what was taken.
         redelivered: always False here.
         requeue: set when its outcome could not be made durable, as the RabbitMQ broker does.
@@ -42,11 +56,15 @@ class Delivery(dramatiq.MessageProxy):
         result: what the actor returned.
     """
 
+    concludes = True
+
     def __init__(self, entry: Entry) -> None:
         super().__init__(dramatiq.Message.decode(entry.body))
         self.entry = entry
         self.redelivered = False
         self.requeue = False
+        self.outbox: list[Following] = []
+        self.guarded: Guarded | None = None
         self.skipped = False
         self.result: Any = None
 

@@ -16,10 +16,11 @@ from dramatiq.middleware import Middleware
 
 from actors.brokers.dispatch import Dispatch
 from actors.encoding import check_size
-from actors.errors import did_you_mean
 from actors.testing.clock import Clock
 from actors.testing.consumer import StubConsumer
-from actors.testing.messages import Delivery, EnqueuedMessage, Entry
+from actors.testing.messages import Delivery, EnqueuedMessage, Entry, Following
+from middleware import Idempotency
+from middleware.suggestion import did_you_mean
 
 Message = dramatiq.Message[Any]
 
@@ -80,7 +81,10 @@ class StubBroker(Dispatch, DramatiqStubBroker):
                 delay=wait,
                 eta=datetime.now(UTC) + wait,
             )
-            self.put(entry)
+        if self.outbox is not None:
+            self.outbox.append(Following(message, delay, entry))
+            return message
+        self.put(entry)
         self.emit_after("enqueue", message, delay)
         return message
 
@@ -108,6 +112,21 @@ class StubBroker(Dispatch, DramatiqStubBroker):
             self.queues[entry.queue_name].remove(entry)
             self.unacked[entry.queue_name] += 1
         return Delivery(entry)
+
+    def conclude(self, delivery: Delivery) -> None:
+        """Record the outcome of an attempt, then let come what follows it, unless another has taken its key over."""
+        guarded = delivery.guarded
+        if guarded is not None and guarded.outcome is not None:
+            guard = next(each.guard for each in self.middleware if isinstance(each, Idempotency))
+            outcome, guarded.outcome = guarded.outcome, None
+            if not guard.exchange([outcome], [])[0]:
+                self.settle(delivery)
+                return
+        if not delivery.requeue:
+            for each in delivery.outbox:
+                self.put(each.entry)
+                self.emit_after("enqueue", each.message, each.delay)
+        self.settle(delivery, requeue=delivery.requeue, dead=delivery.failed)
 
     def settle(self, delivery: Delivery, *, requeue: bool = False, dead: bool = False) -> None:
         """Note the end of a delivery: it is done, goes back to its queue, or to the dead letters."""

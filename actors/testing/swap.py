@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import dramatiq
 from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread
 
-from actors.assembly import settings
+from actors.assembly import settings, swap_store
 from actors.errors import StubError
 from actors.testing.stub import StubBroker
+from middleware.stores import MemoryStore
 
 R = TypeVar("R")
 
@@ -42,8 +43,9 @@ def stub_broker() -> Iterator[StubBroker]:
     """Let all actors send to a new stub broker until the end of the block; blocks may be nested.
 
     The stub has the middleware of the broker whose place it takes: the same objects, those that the application has
-    added included. Async actors run on an event loop of the block's own. Actors declared within the block vanish at
-    its end, except those of modules that are imported there for the first time: the real broker takes them over.
+    added included. Idempotency keys are kept in memory, by the stub's clock, until the end of the block. Async actors
+    run on an event loop of the block's own. Actors declared within the block vanish at its end, except those of modules
+    that are imported there for the first time: the real broker takes them over.
     """
     outer = dramatiq.get_broker()
     stub = StubBroker(
@@ -55,10 +57,12 @@ def stub_broker() -> Iterator[StubBroker]:
     for actor in functions:
         _move(actor, stub)
     dramatiq.set_broker(stub)
+    outer_store = swap_store(MemoryStore(lambda: int(stub.clock.now().timestamp() * 1000)))
     try:
         with _event_loop():
             yield stub
     finally:
+        swap_store(outer_store)
         dramatiq.set_broker(outer)
         for actor, fn in functions.items():
             actor.broker, actor.fn = outer, fn

@@ -10,10 +10,12 @@ import pytest
 from dramatiq.middleware import Middleware
 
 from actors.assembly import middleware as default_middleware
+from actors.assembly import swap_store
 from actors.brokers.nodes import Nodes
 from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
 from actors.brokers.topology import Topology
 from actors.decorator import Actor
+from middleware.stores import RedisStore
 
 MakeBroker = Callable[..., RabbitmqBroker]
 Declare = Callable[..., Actor[..., Any]]
@@ -25,7 +27,16 @@ def queue_type(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def make_broker(broker_url: str, prefix: str) -> Iterator[MakeBroker]:
+def store(redis_url: str, prefix: str) -> Iterator[RedisStore]:
+    """The session's Redis, in place of the one that the settings name."""
+    store = RedisStore(redis_url, prefix=f"{prefix}.")
+    outer = swap_store(store)
+    yield store
+    swap_store(outer)
+
+
+@pytest.fixture
+def make_broker(broker_url: str, prefix: str, store: RedisStore) -> Iterator[MakeBroker]:
     """Return a function that makes brokers; their queues are deleted at the end."""
     brokers: list[RabbitmqBroker] = []
 

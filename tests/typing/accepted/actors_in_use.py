@@ -32,8 +32,36 @@ def charge(order_id: int, cents: int = 0) -> str:
     on_retry_exhausted="charge",
     notify_shutdown=True,
     pipe_ignore=True,
+    store_results=True,
+    idempotent=True,
+    idempotency_key="report:{month}",
+    idempotency_ttl=timedelta(days=7),
+    lease=60_000,
+    on_duplicate="wait",
+    on_lost="park",
+    max_losses=1,
+    on_outage="run",
+    on_failed="hold",
+    scope="reports",
 )
 def report(month: str, *, draft: bool = False) -> None: ...
+
+
+def key_of_refund(order_id: int, cents: int = 0) -> str:
+    return f"refund:{order_id}"
+
+
+@actor(idempotency_key=key_of_refund, idempotency_ttl=86_400_000, lease=timedelta(minutes=5), on_duplicate="error")
+def refund(order_id: int, cents: int = 0) -> str:
+    return f"{order_id}: -{cents}"
+
+
+@actor(idempotency_key=lambda order_id: f"remind:{order_id}", on_lost="run", on_outage="wait", on_failed="free")
+def remind(order_id: int) -> None: ...
+
+
+@actor(idempotent=False, store_results=False)
+def ping() -> None: ...
 
 
 @actor
@@ -76,7 +104,21 @@ charge.send_with_options(
     notify_shutdown=False,
     pipe_ignore=False,
     broker_priority=9,
+    store_results=False,
+    idempotent=True,
+    idempotency_key="charge:1",
+    idempotency_ttl=timedelta(days=7),
+    lease=timedelta(minutes=5),
+    on_duplicate="skip",
+    on_lost="park",
+    max_losses=5,
+    on_outage="wait",
+    on_failed="free",
+    scope="payments",
 )
+charge.send_with_options(args=(1,), idempotency_ttl=86_400_000, lease=60_000)
+assert_type(refund.send(1, 2), dramatiq.Message[str])
+assert_type(remind.send(order_id=1), dramatiq.Message[None])
 
 assert_type(enqueue_many([charge.message(1), fetch.message("a")]), list[dramatiq.Message[Any]])
 dramatiq.pipeline([charge.message(1), charge.message_with_options(args=(2,))]).run()

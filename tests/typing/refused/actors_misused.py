@@ -5,6 +5,10 @@ from datetime import UTC, datetime
 from actors import actor
 
 
+def key_of_charge(order_id: int, cents: int = 0) -> str:
+    return f"charge:{order_id}"
+
+
 @actor
 def charge(order_id: int, cents: int = 0) -> str:
     return f"{order_id}: {cents}"
@@ -41,6 +45,18 @@ charge.send_with_options(args=(1,), delay=1.5)  # E: arg-type
 charge.send_with_options(args=(1,), eta="2026-01-01")  # E: arg-type
 charge.send_with_options(args=(1,), eta=datetime.now(UTC).timestamp())  # E: arg-type
 charge.send_with_options(args=(1,), throws=ValueError)  # E: call-arg
+charge.send_with_options(args=(1,), idempotency_key=42)  # E: arg-type
+charge.send_with_options(args=(1,), idempotency_key=key_of_charge)  # E: arg-type
+charge.send_with_options(args=(1,), idempotency_kye="charge:1")  # E: call-arg
+charge.send_with_options(args=(1,), idempotency_ttl=1.5)  # E: arg-type
+charge.send_with_options(args=(1,), lease="30s")  # E: arg-type
+charge.send_with_options(args=(1,), on_duplicate="skp")  # E: arg-type
+charge.send_with_options(args=(1,), on_lost="skip")  # E: arg-type
+charge.send_with_options(args=(1,), on_outage="skip")  # E: arg-type
+charge.send_with_options(args=(1,), on_failed="skip")  # E: arg-type
+charge.send_with_options(args=(1,), max_losses=None)  # E: arg-type
+charge.send_with_options(args=(1,), idempotent="no")  # E: arg-type
+charge.send_with_options(args=(1,), scope=charge)  # E: arg-type
 
 
 @actor(max_retry=3)  # E: call-overload, untyped-decorator
@@ -53,6 +69,22 @@ def option_of_another_type() -> None: ...
 
 @actor(retry_when=lambda error: True)  # E: misc, arg-type
 def predicate_of_another_shape() -> None: ...
+
+
+@actor(idempotency_key=42)  # E: call-overload, untyped-decorator
+def key_of_another_type() -> None: ...
+
+
+@actor(idempotency_key=lambda order_id: 42)  # E: arg-type, return-value
+def key_that_is_no_text(order_id: int) -> None: ...
+
+
+@actor(on_duplicate="skp")  # E: call-overload, untyped-decorator
+def choice_that_there_is_not() -> None: ...
+
+
+@actor(lease=1.5)  # E: call-overload, untyped-decorator
+def duration_of_another_type() -> None: ...
 
 
 actor(42)  # E: call-overload

@@ -378,3 +378,88 @@ def test_a_hint_that_would_be_read_only_once_is_refused(hint: Any) -> None:
 def test_a_literal_that_would_not_be_found_by_its_value_is_refused() -> None:
     with pytest.raises(DeclarationError, match=r"hint the Enum, or make it a StrEnum or an IntEnum$"):
         _ = Parameters(taking(Literal[Colour.RED] | None)).needs_restore
+
+
+def giving(hint: Any) -> Callable[..., Any]:
+    def fn() -> Any: ...
+
+    fn.__annotations__ = {"return": hint}
+    return fn
+
+
+@pytest.mark.parametrize(("hint", "value"), ROUND_TRIPS)
+def test_a_result_comes_back_as_the_return_hint_says(hint: Any, value: Any) -> None:
+    encoder = Encoder()
+    kept = encoder.decode(encoder.encode({"value": value}))["value"]
+
+    back = Parameters(giving(hint)).restore_result(kept)
+
+    assert back == value
+    assert type(back) is type(value)
+
+
+async def find_invoices() -> list[UUID]:
+    return []
+
+
+def total():  # type: ignore[no-untyped-def]
+    ...
+
+
+def test_an_async_functions_hint_is_of_what_is_awaited() -> None:
+    assert Parameters(find_invoices).restore_result([str(ORDER)]) == [ORDER]
+
+
+@pytest.mark.parametrize("fn", [total, giving(None), giving(Any), giving(dict[str, int])])
+@pytest.mark.parametrize("value", [None, "2026-01-01", {"a": 1}])
+def test_a_result_without_a_hint_or_with_a_plain_one_is_as_json_has_it(fn: Callable[..., Any], value: Any) -> None:
+    assert Parameters(fn).restore_result(value) is value
+
+
+class Strict(BaseModel):
+    at: date
+
+    @pydantic.field_validator("at")
+    @classmethod
+    def _look_up(cls, at: date) -> date:
+        raise KeyError(at)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "text"),
+    [
+        (Decimal, "much", "return: Input should be a valid decimal"),
+        (UUID, None, "return: UUID input should be a string, bytes or UUID object"),
+        (list[date], ["2026-01-01", "x"], "return[1]: Input should be a valid date or datetime, input is too short"),
+        (Session, {"a": 1}, "return: Cannot check `isinstance` when validating from json"),
+    ],
+)
+def test_a_result_that_does_not_fit_its_hint_stays_as_json_has_it(
+    hint: Any, value: Any, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert Parameters(giving(hint), "total").restore_result(value) is value
+    assert caplog.messages[0].startswith(f"a result of actor 'total' stays as JSON has it: actor 'total': {text}")
+
+
+def test_a_result_that_its_models_validator_breaks_on_stays_as_json_has_it(caplog: pytest.LogCaptureFixture) -> None:
+    value = {"at": "2026-01-01"}
+
+    assert Parameters(giving(Strict), "total").restore_result(value) is value
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("fn", "text"),
+    [
+        (returning, "its hint can't be read: name 'Fraction' is not defined"),
+        (giving(Iterator[date]), "would come as an iterator that can be read once"),
+    ],
+)
+def test_a_return_hint_that_can_not_be_used_is_logged_once_and_loses_no_result(
+    fn: Callable[..., Any], text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    parameters = Parameters(fn)
+
+    assert [parameters.restore_result("1/3"), parameters.restore_result(["2026-01-01"])] == ["1/3", ["2026-01-01"]]
+    assert len(caplog.messages) == 1
+    assert text in caplog.text

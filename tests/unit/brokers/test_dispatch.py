@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import dramatiq
@@ -8,7 +9,8 @@ from dramatiq.errors import BrokerConnectionError, ConnectionClosed
 from dramatiq.middleware import Middleware, SkipMessage
 
 from actors.brokers.dispatch import Dispatch
-from actors.errors import EnqueueError
+from actors.errors import EnqueueError, MessageTooLarge, NotEncodable
+from middleware.stores import StoreUnavailable
 
 Heard = list[tuple[str, str]]
 
@@ -49,6 +51,7 @@ class Message(dramatiq.MessageProxy):
     def __init__(self) -> None:
         super().__init__(dramatiq.Message("default", "charge", (), {}, {}))
         self.requeue = False
+        self.outbox: list[Any] = []
 
 
 def test_before_hooks_run_first_to_last_and_after_hooks_last_to_first() -> None:
@@ -163,6 +166,7 @@ def test_a_done_attempt_whose_after_hook_raises_stays_done() -> None:
         BrokerConnectionError("away"),
         ConnectionClosed("away"),
         EnqueueError("not confirmed", unconfirmed=[], maybe_enqueued=False),
+        StoreUnavailable("away"),
     ],
 )
 @pytest.mark.parametrize("exception", [None, ConnectionError()])
@@ -184,3 +188,68 @@ def test_an_error_after_the_ack_changes_nothing() -> None:
 
     assert not message.requeue
     assert not message.failed
+
+
+@pytest.mark.parametrize("error", [NotEncodable("an object"), MessageTooLarge("too large")])
+def test_a_done_attempt_whose_next_message_can_never_be_sent_is_dead_lettered(error: Exception) -> None:
+    message = Message()
+
+    Dispatch(middleware=[Raising(error)]).emit_after("process_message", message, result=42)
+
+    assert message.failed
+    assert not message.requeue
+
+
+class Outboxes(Middleware):
+    """Notes the outbox that is open in each of its hooks."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[Any] | None] = {}
+
+    def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        self._see("before_process_message", broker)
+
+    def after_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, **_: Any) -> None:
+        self._see("after_process_message", broker)
+        raise ValueError("mine")
+
+    def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        self._see("after_skip_message", broker)
+
+    def after_ack(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        self._see("after_ack", broker)
+
+    def _see(self, hook: str, broker: dramatiq.Broker) -> None:
+        assert isinstance(broker, Dispatch)
+        self.seen[hook] = broker.outbox
+
+
+def test_what_the_hooks_at_the_end_of_an_attempt_enqueue_belongs_in_its_outbox() -> None:
+    middleware, message = Outboxes(), Message()
+    broker = Dispatch(middleware=[middleware])
+
+    broker.emit_before("process_message", message)
+    broker.emit_after("process_message", message)
+    broker.emit_after("skip_message", message)
+    broker.emit_after("ack", message)
+
+    assert middleware.seen["before_process_message"] is None
+    assert middleware.seen["after_process_message"] is message.outbox
+    assert middleware.seen["after_skip_message"] is message.outbox
+    assert middleware.seen["after_ack"] is None
+    assert broker.outbox is None
+
+
+def test_an_outbox_is_that_of_its_thread() -> None:
+    seen: list[object] = []
+
+    class Elsewhere(Middleware):
+        def after_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, **_: Any) -> None:
+            assert isinstance(broker, Dispatch)
+            thread = threading.Thread(target=lambda: seen.append(broker.outbox))
+            thread.start()
+            thread.join()
+
+    Dispatch(middleware=[Elsewhere()]).emit_after("process_message", Message())
+
+    assert seen == [None]

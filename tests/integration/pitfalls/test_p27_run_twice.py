@@ -1,0 +1,124 @@
+"""Pitfall 27: the same task runs twice and takes the stock twice."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from middleware.keys import digest
+from middleware.results import value_of
+from middleware.stores import Record, RedisStore
+from services.deadline import until
+from tests.integration.pitfalls.test_p16_late_ack import worker_group
+from tests.integration.project import Project
+
+TASKS = """
+    import time
+    from pathlib import Path
+
+    from actors import actor
+    from middleware import current
+
+    @actor(idempotency_key="{order_id}")
+    def take(order_id: int, pieces: int, wait_for: str = "") -> int:
+        with Path("taken").open("a") as taken:
+            taken.write(f"{order_id} {pieces} {current().fence} {current().maybe_ran}\\n")
+        while wait_for and not current().maybe_ran and not Path(wait_for).exists():
+            time.sleep(0.02)
+        return current().fence
+"""
+
+# Many web requests for the same order, each of which waits for the outcome.
+CHECKOUT = """
+from stock_tasks import take
+message = take.send(42, 3)
+print(message.get_result(block=True, timeout=20_000))
+"""
+
+HOLD = """
+from stock_tasks import take
+print(take.send(42, 3, "go-on").message_id)
+"""
+
+# The same message once more, as RabbitMQ delivers it when its first worker is not heard of.
+AGAIN = """
+from actors.assembly import broker
+from stock_tasks import take
+broker.enqueue(take.message(42, 3, "go-on").copy(message_id={message_id!r}))
+"""
+
+# A worker takes one message at a time: a frozen one gets no second.
+ENV = {"ACTORS_MODULES": "shop_tasks,stock_tasks", "ACTORS_IDEMPOTENCY_LEASE_MS": "1000", "ACTORS_PREFETCH": "1"}
+
+
+@pytest.fixture
+def stock(project: Project) -> Project:
+    project.write("stock_tasks", TASKS)
+    return project
+
+
+def taken(project: Project) -> list[list[str]]:
+    """What was taken: order, pieces, fence, and whether an earlier attempt may have done it."""
+    file = project.folder / "taken"
+    return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def record(project: Project) -> Record:
+    store = RedisStore(project.env["ACTORS_STORE_URL"], prefix=f"{project.prefix}actors:")
+    found = store.inspect(digest("take", "42"))
+    assert found is not None
+    return found
+
+
+def test_p27_the_stock_of_an_order_is_taken_once_and_all_who_asked_get_the_result(stock: Project) -> None:
+    with worker_group(stock, **ENV), worker_group(stock, **ENV):
+        requests = [
+            subprocess.Popen(
+                [sys.executable, "-c", CHECKOUT],
+                cwd=stock.folder,
+                env=stock.env | ENV,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(4)
+        ]
+        results = [request.communicate(timeout=60)[0].strip() for request in requests]
+
+    [(order, pieces, fence, _)] = taken(stock)
+    assert (order, pieces) == ("42", "3")
+    assert results == [fence] * 4
+
+
+def test_p27_a_key_that_comes_with_other_arguments_is_a_dead_letter(stock: Project) -> None:
+    with worker_group(stock, **ENV):
+        stock.actors("send", "take", "--args", "[42, 3]", **ENV)
+        until(lambda: taken(stock), seconds=20, what="the first")
+        stock.actors("send", "take", "--args", "[42, 5]", **ENV)
+        until(lambda: stock.queues(**ENV)["default"]["dead"] == 1, seconds=20, what="the dead letter")
+
+    assert len(taken(stock)) == 1
+
+
+def test_p27_a_worker_that_comes_too_late_changes_nothing(stock: Project) -> None:
+    # Given a worker that is frozen in the midst of an order
+    with worker_group(stock, **ENV) as frozen:
+        sent = stock.python("-c", HOLD, **ENV)
+        until(lambda: taken(stock), seconds=20, what="its start")
+        os.killpg(frozen.pid, signal.SIGSTOP)
+
+        # When its lease is over, another takes the order over, and it goes on
+        with worker_group(stock, **ENV):
+            stock.python("-c", AGAIN.format(message_id=sent.stdout.strip()), **ENV)
+            until(lambda: record(stock).state == "done", seconds=20, what="the end of the second attempt")
+            (stock.folder / "go-on").touch()
+            os.killpg(frozen.pid, signal.SIGCONT)
+            log = stock.folder / "killed.log"
+            until(lambda: "stale: " in log.read_text(), seconds=20, what="the end of the first attempt")
+
+    # Then the second knew that the first may have come far, and its outcome is the one that counts
+    (_, _, first, maybe_ran), (_, _, second, knew) = taken(stock)
+    assert (maybe_ran, knew) == ("False", "True")
+    assert int(second) > int(first)
+    assert (record(stock).fence, value_of(record(stock).result)) == (int(second), int(second))
