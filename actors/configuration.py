@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, FilePath, Validatio
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from actors.brokers.nodes import mask_password
-from actors.errors import SettingsError, did_you_mean
+from actors.errors import SettingsError
+from middleware.suggestion import did_you_mean
 
 PREFIX = "ACTORS_"
 # Read by the test suite and by the pytest plugin, not by an application.
@@ -21,6 +22,7 @@ TEST_PREFIX = "ACTORS_TEST_"
 BROKER_SCHEMES = ("amqp", "amqps")
 STORE_SCHEMES = ("redis", "rediss")
 QUEUE_NAME = r"^[A-Za-z_][A-Za-z0-9._-]*$"
+_TEN_YEARS_MS = 10 * 366 * 86_400_000
 
 
 def _one_of(schemes: tuple[str, ...], example: str) -> AfterValidator:
@@ -83,6 +85,7 @@ class Settings(BaseSettings):
     broker_key_file: FilePath | None = Field(None, description="amqps: the key of that certificate")
     broker_heartbeat_s: int = Field(30, ge=1, description="seconds of silence that RabbitMQ and we agree to bear")
     store_url: StoreUrl = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, for what must be remembered")
+    store_timeout_ms: Milliseconds = Field(1_000, description="how long one call to the store may take")
 
     modules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="modules of actors: workers import them too, commands if they are given none; commas between"
@@ -90,7 +93,9 @@ class Settings(BaseSettings):
     env: str = Field("development", description="what this deployment is called, in logs")
 
     queue_prefix: str = Field(
-        "", pattern=r"^[A-Za-z0-9_.-]*$", description="put before every queue's name, to keep environments apart"
+        "",
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        description="put before every queue's name, and every key's in the store, to keep environments apart",
     )
     queue_type: Literal["quorum", "classic"] = Field("quorum", description="what new queues are: quorum or classic")
     queue_max_priority: int | None = Field(
@@ -107,11 +112,30 @@ class Settings(BaseSettings):
     publish_window: int = Field(500, ge=1, description="messages published and not yet confirmed, a process")
     max_message_bytes: int = Field(131_072, ge=256, description="a larger message is refused at send")
 
+    idempotency_lease_ms: int = Field(30_000, ge=100, description="how long a silent worker keeps the keys it holds")
+    # After the lease, against which it is held.
+    idempotency_ttl_ms: int = Field(86_400_000, gt=0, le=_TEN_YEARS_MS, description="how long a key is remembered")
+
+    @property
+    def store_prefix(self) -> str:
+        """What the name of everything in the store starts with."""
+        return f"{self.queue_prefix}actors:"
+
     @field_validator("queue_max_priority")
     @classmethod
     def _needs_classic_queues(cls, value: int | None, info: ValidationInfo) -> int | None:
         if value is not None and info.data.get("queue_type") != "classic":
             raise ValueError("only classic queues have such priorities; set ACTORS_QUEUE_TYPE=classic, or unset it")
+        return value
+
+    @field_validator("idempotency_ttl_ms")
+    @classmethod
+    def _outlasts_the_lease(cls, value: int, info: ValidationInfo) -> int:
+        lease = info.data.get("idempotency_lease_ms", 0)
+        if value < lease:
+            raise ValueError(
+                f"a key must be remembered at least as long as its lease; {variable('idempotency_lease_ms')} is {lease}"
+            )
         return value
 
 

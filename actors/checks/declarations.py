@@ -10,7 +10,8 @@ import dramatiq
 
 from actors.checks.finding import Finding, error, ok, warning
 from actors.configuration import variable
-from actors.errors import DeclarationError, did_you_mean
+from actors.errors import DeclarationError
+from middleware.suggestion import did_you_mean
 
 Actors = Mapping[str, dramatiq.Actor[..., Any]]
 

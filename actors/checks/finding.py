@@ -22,6 +22,7 @@ Check = Literal[
     "redis",
     "redis-version",
     "redis-eviction",
+    "redis-persistence",
 ]
 
 

@@ -28,14 +28,16 @@ def check_redis(url: str, timeout_s: float) -> Iterator[Finding]:
             # INFO and not CONFIG GET, which managed Redis forbids.
             info = client.info()
     except redis.exceptions.NoPermissionError as refused:
-        what = f"its version and maxmemory-policy can't be seen: {refused}"
-        yield warning("redis-eviction", where, what, "allow the user +info, or make sure it is noeviction")
+        what = f"its version, maxmemory-policy and persistence can't be seen: {refused}"
+        advice = "allow the user +info, or make sure that it is noeviction with appendonly yes"
+        yield warning("redis-eviction", where, what, advice)
     except redis.RedisError as problem:
         advice = f"start it, or set {variable('store_url')}"
         yield error("redis", where, f"unreachable: {problem}", advice)
     else:
         yield _version(where, info)
         yield _eviction(where, info)
+        yield _persistence(where, info)
 
 
 def _version(where: str, info: Mapping[str, Any]) -> Finding:
@@ -57,3 +59,15 @@ def _eviction(where: str, info: Mapping[str, Any]) -> Finding:
     what = f"maxmemory-policy {policy} makes Redis forget records when its memory is full, and jobs then run twice"
     advice = "CONFIG SET maxmemory-policy noeviction, and the same in redis.conf or the provider's settings"
     return error("redis-eviction", where, what, advice)
+
+
+def _persistence(where: str, info: Mapping[str, Any]) -> Finding:
+    kept = info.get("aof_enabled")
+    if kept is None:
+        advice = "make sure that a restart makes it forget nothing"
+        return warning("redis-persistence", where, "the server does not tell whether it is appendonly", advice)
+    if kept:
+        return ok("redis-persistence", where, "appendonly yes")
+    what = "appendonly no: a restart makes Redis forget the keys done since its last snapshot; copies of them run again"
+    advice = "CONFIG SET appendonly yes, and the same in redis.conf or the provider's settings"
+    return warning("redis-persistence", where, what, advice)

@@ -11,6 +11,7 @@ import typer
 from actors.checks.settings import text
 from actors.cli.check import check
 from actors.cli.exits import MEANINGS, Commands
+from actors.cli.idempotency import app as idempotency
 from actors.cli.modules import import_from_here
 from actors.cli.queues import queues
 from actors.cli.relay import relay
@@ -65,3 +66,4 @@ def _start(
 
 for command in (check, queues, send, run, relay, settings):
     app.command()(command)
+app.add_typer(idempotency)

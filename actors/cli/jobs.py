@@ -11,7 +11,7 @@ import typer
 
 from actors.assembly import broker
 from actors.cli.arguments import parse_arguments
-from actors.errors import did_you_mean
+from middleware.suggestion import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """`actors check --connect` on real servers."""
 
+from collections.abc import Iterator
+
 import pika
 import pytest
 import redis
@@ -47,6 +49,7 @@ def test_the_servers_and_their_versions_are_named(
     assert found["rabbitmq-version"] == ("ok", f"RabbitMQ {rabbitmq_server.version}")
     assert found["redis-version"][1].endswith(redis_server.version)
     assert found["redis-eviction"][0] == "ok"
+    assert found["redis-persistence"] == ("ok", "appendonly yes")
 
 
 def test_a_running_worker_leaves_nothing_to_warn_of(project: Project) -> None:
@@ -150,3 +153,28 @@ def test_redis_without_the_right_to_ask_is_a_warning(project: Project, redis_url
         finally:
             client.acl_deluser(prefix)
     assert [each["status"] for each in found.values()] == ["warning"]
+
+
+@pytest.fixture
+def configurable_redis(private_redis: services.Redis) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(private_redis.url) as client:
+        yield client
+        client.config_set("appendonly", "yes")
+        client.config_set("maxmemory", 0)
+
+
+def test_a_redis_that_a_restart_makes_forget_is_a_warning(
+    project: Project, private_redis: services.Redis, configurable_redis: redis.Redis
+) -> None:
+    configurable_redis.config_set("appendonly", "no")
+    found = project.findings("redis-persistence", ACTORS_STORE_URL=private_redis.url)[private_redis.url]
+    assert (found["status"], found["what"].partition(":")[0]) == ("warning", "appendonly no")
+    assert "appendonly yes" in found["advice"]
+
+
+def test_a_limit_of_memory_is_well_where_nothing_is_evicted(
+    project: Project, private_redis: services.Redis, configurable_redis: redis.Redis
+) -> None:
+    configurable_redis.config_set("maxmemory", "100mb")
+    found = project.findings("redis-eviction", ACTORS_STORE_URL=private_redis.url)[private_redis.url]
+    assert (found["status"], found["what"]) == ("ok", "maxmemory-policy noeviction")

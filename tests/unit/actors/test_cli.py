@@ -31,7 +31,7 @@ def test_the_help_names_every_exit_status(application: Application) -> None:
         assert f"  {status:d}  {MEANINGS[status]}\n" in help_text
 
 
-@pytest.mark.parametrize("command", ["check", "queues", "send", "run", "relay", "settings"])
+@pytest.mark.parametrize("command", ["check", "queues", "send", "run", "relay", "settings", "idempotency"])
 def test_every_command_has_a_help(application: Application, command: str) -> None:
     result = application.actors(command, "--help")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -59,7 +59,10 @@ def test_python_m_actors_is_the_same_command() -> None:
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("dramatiq-once ")
 
 
-@pytest.mark.parametrize("command", [["queues"], ["send", "charge"], ["run", "charge"], ["relay"], ["settings"]])
+@pytest.mark.parametrize(
+    "command",
+    [["queues"], ["send", "charge"], ["run", "charge"], ["relay"], ["settings"], ["idempotency", "list"]],
+)
 def test_an_unknown_setting_is_one_line_and_status_2(
     application: Application, command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

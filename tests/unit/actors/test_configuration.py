@@ -25,6 +25,8 @@ def test_the_defaults_are_those_of_a_developers_machine() -> None:
     assert settings.env == "development"
     assert settings.queue_type == "quorum"
     assert settings.max_message_bytes == 131_072
+    assert settings.store_timeout_ms == 1_000
+    assert (settings.idempotency_lease_ms, settings.idempotency_ttl_ms) == (30_000, 86_400_000)
     assert not settings.model_fields_set
 
 
@@ -48,6 +50,9 @@ def test_every_setting_says_what_it_is_for() -> None:
         ("ACTORS_QUEUE_TYPE", "classic", "classic"),
         ("ACTORS_PREFETCH", "1", 1),
         ("actors_prefetch", "1", 1),
+        ("ACTORS_STORE_TIMEOUT_MS", "250", 250),
+        ("ACTORS_IDEMPOTENCY_LEASE_MS", "100", 100),
+        ("ACTORS_IDEMPOTENCY_TTL_MS", "30000", 30_000),
     ],
 )
 def test_a_setting_comes_from_the_environment(
@@ -63,6 +68,21 @@ def test_classic_queues_may_have_priorities(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("ACTORS_QUEUE_MAX_PRIORITY", "10")
 
     assert read({}).queue_max_priority == 10
+
+
+def test_a_lease_that_outlasts_the_default_ttl_is_refused_with_both_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTORS_IDEMPOTENCY_LEASE_MS", "86400001")
+    problem = (
+        "86400000: a key must be remembered at least as long as its lease; ACTORS_IDEMPOTENCY_LEASE_MS is 86400001"
+    )
+
+    with pytest.raises(SettingsError, match=f"^ACTORS_IDEMPOTENCY_TTL_MS: {problem}$"):
+        read({})
+
+
+def test_the_queue_prefix_keeps_environments_apart_in_the_store_too() -> None:
+    assert read({}).store_prefix == "actors:"
+    assert read({"queue_prefix": "staging."}).store_prefix == "staging.actors:"
 
 
 def test_an_override_takes_the_place_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +135,18 @@ PORT = "has no port from 0 to 65535; use digits, and write a / in a password as 
         ("ACTORS_PREFETCH", "many", "'many': input should be a valid integer, unable to parse string as an integer"),
         ("ACTORS_PUBLISH_TIMEOUT_MS", "-1", "'-1': input should be greater than 0"),
         ("ACTORS_MAX_MESSAGE_BYTES", "255", "'255': input should be greater than or equal to 256"),
+        ("ACTORS_STORE_TIMEOUT_MS", "0", "'0': input should be greater than 0"),
+        ("ACTORS_IDEMPOTENCY_LEASE_MS", "99", "'99': input should be greater than or equal to 100"),
+        (
+            "ACTORS_IDEMPOTENCY_TTL_MS",
+            "316224000001",
+            "'316224000001': input should be less than or equal to 316224000000",
+        ),
+        (
+            "ACTORS_IDEMPOTENCY_TTL_MS",
+            "29999",
+            "'29999': a key must be remembered at least as long as its lease; ACTORS_IDEMPOTENCY_LEASE_MS is 30000",
+        ),
     ],
 )  # fmt: skip
 def test_a_malformed_setting_is_refused_by_name_and_without_its_password(
