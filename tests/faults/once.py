@@ -1,0 +1,68 @@
+"""Actors whose effects add up: to run one twice is to be found out.
+
+They append a line when they begin and one when they end to the file that ``EFFECTS`` names, where no fault reaches; a
+line of less than a page is written whole or not at all.
+"""
+
+import os
+import time
+
+from dramatiq.middleware import CurrentMessage
+
+from actors import actor
+from middleware.attempt import current
+
+# How often ``stumble`` is tried.
+ATTEMPTS = 3
+
+
+@actor(max_retries=0)
+def count(key: str, pause_ms: int = 0) -> int:
+    """Take *pause_ms* milliseconds for *key*, and return the fence of this run; copies of a message are one."""
+    return _effect(key, pause_ms)
+
+
+@actor(max_retries=0, idempotency_key="{key}")
+def charge(key: str, pause_ms: int = 0) -> int:
+    """Do what ``count`` does; messages with the same key are one."""
+    return _effect(key, pause_ms)
+
+
+@actor
+def falter(key: str, pause_ms: int) -> int:
+    """Do what ``count`` does, and then fail, unless an earlier run may have come as far."""
+    fence = _effect(key, 0 if current().maybe_ran else pause_ms)
+    if not current().maybe_ran:
+        raise RuntimeError("the first run fails")
+    return fence
+
+
+@actor(max_retries=5, min_backoff=50, max_backoff=200)
+def stumble(key: str, pause_ms: int = 0) -> None:
+    """Fail twice, and then succeed; each attempt is an effect of its own, ``KEY#NUMBER``."""
+    number = current().number
+    _effect(f"{key}#{number}", pause_ms)
+    if number < ATTEMPTS:
+        raise RuntimeError(f"attempt {number} fails")
+
+
+ACTORS = (count, charge, falter, stumble)
+
+
+def _effect(key: str, pause_ms: int) -> int:
+    _note("begin", key)
+    time.sleep(pause_ms / 1000)
+    _note("end", key)
+    return current().fence
+
+
+def _note(event: str, key: str) -> None:
+    attempt = current()
+    delivery = CurrentMessage.get_current_message()
+    redelivered = getattr(delivery, "redelivered", False)
+    words = (event, key, attempt.fence, attempt.maybe_ran, attempt.message.message_id, os.getpgid(0), redelivered)
+    descriptor = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, f"{' '.join(map(str, words))} {time.time()}\n".encode())
+    finally:
+        os.close(descriptor)
