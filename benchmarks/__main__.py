@@ -18,15 +18,19 @@ from rich.progress import track
 from rich.table import Table
 
 import services
-from benchmarks.systems import BASELINE, SYSTEMS
+from benchmarks.systems import PLAIN, SUITES, Servers, System
 from benchmarks.trial import SENDS
 
 Samples = dict[str, dict[str, list[float]]]
 
+# What is measured in each suite; a drain also measures its CPU.
+MEASURES = {"broker": (*SENDS, "drain"), "idempotency": ("drain",)}
 
-def trial(system: str, what: str, url: str, prefix: str, count: int) -> dict[str, float]:
+
+def trial(system: System, what: str, servers: Servers, count: int) -> dict[str, float]:
     """Return seconds a message, by what was measured."""
-    command = [sys.executable, "-m", "benchmarks.trial", system, what, url, prefix, str(count)]
+    arguments = [system.name, what, servers.broker_url, servers.store_url, servers.prefix, str(count)]
+    command = [sys.executable, "-m", "benchmarks.trial", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=400)
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
@@ -41,16 +45,17 @@ def delete_queues(server: services.RabbitMQ) -> None:
     connection.close()
 
 
-def measure(server: services.RabbitMQ, rounds: int, count: int) -> Samples:
+def measure(server: services.RabbitMQ, store: services.Redis, suite: str, rounds: int, count: int) -> Samples:
     """Run all trials *rounds* times, in a new random order each round."""
-    samples: Samples = {system: {} for system in SYSTEMS}
-    trials = [(system, what) for system in SYSTEMS for what in (*SENDS, "drain")]
+    samples: Samples = {system.name: {} for system in SUITES[suite]}
+    trials = [(system, what) for system in SUITES[suite] for what in MEASURES[suite]]
     plan = [each for _ in range(rounds) for each in random.sample(trials, len(trials))]
-    for number, (system, what) in enumerate(track(plan, "measuring", console=Console(stderr=True))):
-        one_by_one = what.startswith("send") and what != "send many" and system != BASELINE
-        measured = trial(system, what, server.url, f"b{number}", count // 5 if one_by_one else count)
+    for number, (system, what) in enumerate(track(plan, f"measuring: {suite}", console=Console(stderr=True))):
+        one_by_one = what.startswith("send") and what != "send many" and system is not PLAIN
+        servers = Servers(server.url, store.url, f"b{number}")
+        measured = trial(system, what, servers, count // 5 if one_by_one else count)
         for name, seconds in measured.items():
-            samples[system].setdefault(name, []).append(seconds)
+            samples[system.name].setdefault(name, []).append(seconds)
         delete_queues(server)
     return samples
 
@@ -63,7 +68,7 @@ def rows(samples: Samples) -> list[dict[str, object]]:
             "measure": name,
             "unit": "CPU µs a message" if name == "cpu" else "messages/s",
             **_summary([value * 1e6 if name == "cpu" else 1 / value for value in values]),
-            "ratio": round(median(samples[BASELINE][name]) / median(values), 2),
+            "ratio": round(median(samples[PLAIN.name][name]) / median(values), 2),
         }
         for system, measured in samples.items()
         for name, values in sorted(measured.items())
@@ -74,31 +79,32 @@ def _summary(values: list[float]) -> dict[str, float]:
     return {"median": round(median(values)), "min": round(min(values)), "max": round(max(values))}
 
 
-def conditions(server: services.RabbitMQ, rounds: int, count: int) -> str:
+def conditions(server: services.RabbitMQ, store: services.Redis, rounds: int, count: int) -> str:
     """Return what the numbers depend on."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("dramatiq-once", "dramatiq", "pika"))
     return (
-        f"{versions}, Python {platform.python_version()}, RabbitMQ {server.version}; {rounds} rounds of {count:,} "
-        f"no-op messages in random order, one worker process with 8 threads, on {os.cpu_count()} cores that RabbitMQ "
-        "shares. Every system has its own default middleware. "
+        f"{versions}, Python {platform.python_version()}, RabbitMQ {server.version}, Redis {store.version}; "
+        f"{rounds} rounds of {count:,} "
+        f"no-op messages in random order, one worker process with 8 threads, on {os.cpu_count()} cores that the "
+        "servers share. Every system has its own default middleware. "
         "Not measured: network latency, replication, payloads over 100 bytes."
     )
 
 
-def markdown(found: list[dict[str, object]], note: str) -> str:
-    """Return the table of docs/benchmarks/broker.md: a row a measure, a column a system."""
+def markdown(suite: str, found: list[dict[str, object]], note: str) -> str:
+    """Return the page docs/benchmarks/SUITE.md: a row a measure, a column a system."""
     by_place = {(row["measure"], row["system"]): row for row in found}
     lines = [
-        "# Beside plain Dramatiq",
+        f"# Beside plain Dramatiq: {suite}",
         "",
         "Median (min-max), and in bold the ratio to plain Dramatiq without confirms in the same run; over 1 is better.",
         "`make bench` measures it anew.",
         "",
-        "| | " + " | ".join(SYSTEMS) + " |",
-        "|---" * (len(SYSTEMS) + 1) + "|",
+        "| | " + " | ".join(system.name for system in SUITES[suite]) + " |",
+        "|---" * (len(SUITES[suite]) + 1) + "|",
     ]
-    for measure in (*SENDS, "drain", "cpu"):
-        cells = [by_place[measure, system] for system in SYSTEMS]
+    for measure in (*MEASURES[suite], "cpu"):
+        cells = [by_place[measure, system.name] for system in SUITES[suite]]
         label = f"{measure}, {cells[0]['unit']}"
         lines.append(f"| {label} | " + " | ".join(f"{_spread(row)} **{row['ratio']:.2f}**" for row in cells) + " |")
     return "\n".join([*lines, "", note, ""])
@@ -108,33 +114,41 @@ def _spread(row: dict[str, object]) -> str:
     return f"{row['median']:,} ({row['min']:,}-{row['max']:,})"
 
 
-def show(found: list[dict[str, object]], note: str) -> None:
+def show(suite: str, found: list[dict[str, object]], note: str) -> None:
     """Print a row a measure, a column a system."""
     by_place = {(row["measure"], row["system"]): row for row in found}
-    table = Table("", *SYSTEMS, caption=note)
-    for measure in (*SENDS, "drain", "cpu"):
-        cells = [by_place[measure, system] for system in SYSTEMS]
+    table = Table("", *(system.name for system in SUITES[suite]), title=suite, caption=note)
+    for measure in (*MEASURES[suite], "cpu"):
+        cells = [by_place[measure, system.name] for system in SUITES[suite]]
         label = f"{measure}\n{cells[0]['unit']}"
         table.add_row(label, *(f"{_spread(row)}\n{row['ratio']:.2f} × plain" for row in cells), end_section=True)
     Console().print(table)
 
 
 def main(
+    suites: Annotated[list[str] | None, typer.Argument(help=f"any of {', '.join(SUITES)}; all by default")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="how often each trial is run")] = 5,
     count: Annotated[int, typer.Option(min=100, help="messages a trial")] = 10_000,
     as_json: Annotated[bool, typer.Option("--json", help="print the rows as JSON")] = False,
-    write: Annotated[Path | None, typer.Option(help="also write the table to this Markdown file")] = None,
+    write: Annotated[Path | None, typer.Option(help="also write the tables to Markdown files in this folder")] = None,
 ) -> None:
-    """Measure enqueue and drain rates of plain Dramatiq and of this project, in the same run."""
-    with services.rabbitmq(private=True) as server:
-        found = rows(measure(server, rounds, count))
-        note = conditions(server, rounds, count)
-    if write is not None:
-        write.write_text(markdown(found, note))
+    """Measure plain Dramatiq and this project, in the same run."""
+    chosen = suites or list(SUITES)
+    unknown = [suite for suite in chosen if suite not in SUITES]
+    if unknown:
+        raise typer.BadParameter(f"no suite {unknown[0]!r}; there are {', '.join(SUITES)}")
+    found, notes = {}, {}
+    with services.rabbitmq(private=True) as server, services.redis(private=True) as store:
+        for suite in chosen:
+            found[suite] = rows(measure(server, store, suite, rounds, count))
+            notes[suite] = conditions(server, store, rounds, count)
+    for suite in chosen:
+        if write is not None:
+            (write / f"{suite}.md").write_text(markdown(suite, found[suite], notes[suite]))
+        if not as_json:
+            show(suite, found[suite], notes[suite])
     if as_json:
-        print(json.dumps({"rows": found, "conditions": note}, indent=2))
-    else:
-        show(found, note)
+        print(json.dumps({suite: {"rows": found[suite], "conditions": notes[suite]} for suite in chosen}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""One measurement, in a process of its own: ``python -m benchmarks.trial SYSTEM WHAT URL PREFIX COUNT``."""
+"""One measurement, in a process of its own: ``python -m benchmarks.trial SYSTEM WHAT BROKER STORE PREFIX COUNT``."""
 
 import json
 import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dramatiq
 
 from actors.brokers.rabbitmq import RabbitmqBroker
-from benchmarks.systems import SYSTEMS, queue_name
+from benchmarks.systems import SYSTEMS, Servers, queue_name
 
 THREADS = 8
 
@@ -19,13 +19,13 @@ THREADS = 8
 class Job:
     """A no-op actor that tells when the last of *count* messages has run."""
 
-    def __init__(self, broker: dramatiq.Broker, queue: str, count: int) -> None:
+    def __init__(self, broker: dramatiq.Broker, queue: str, count: int, options: Mapping[str, Any]) -> None:
         self.first = self.last = 0.0
         self.done = threading.Event()
         self._left = count
         self._lock = threading.Lock()
         self.actor: dramatiq.Actor[[int], None] = dramatiq.Actor(
-            self._run, broker=broker, actor_name="noop", queue_name=queue, priority=0, options={}
+            self._run, broker=broker, actor_name="noop", queue_name=queue, priority=0, options=dict(options)
         )
 
     def _run(self, number: int) -> None:
@@ -92,10 +92,10 @@ SENDS: dict[str, Callable[[dramatiq.Broker, Job, int], float]] = {
 def main() -> None:
     """Print what was measured as JSON."""
     logging.disable(logging.CRITICAL)
-    system, what, url, prefix, count_text = sys.argv[1:]
-    count = int(count_text)
-    broker = SYSTEMS[system].make(url, prefix)
-    job = Job(broker, queue_name(system, prefix), count)
+    name, what, broker_url, store_url, prefix, count_text = sys.argv[1:]
+    system, count = SYSTEMS[name], int(count_text)
+    broker = system.make(Servers(broker_url, store_url, prefix))
+    job = Job(broker, queue_name(system, prefix), count, system.options)
     measured: Any
     if what == "drain":
         fill = broker.enqueue_many if isinstance(broker, RabbitmqBroker) else lambda all_: [*map(broker.enqueue, all_)]
