@@ -1,4 +1,4 @@
-"""RabbitMQ, two workers and the application: each a process of its own, which ends when the demo does."""
+"""RabbitMQ, Redis, two workers and the application: each a process of its own, which ends when the demo does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import services
 from examples.shop import books
+from middleware.stores import RedisStore
 from services.deadline import until
 from services.process import PrivateProcess
 from services.warden import Warden
@@ -21,42 +22,55 @@ VICTIM, SURVIVOR = WORKERS = ("worker 1", "worker 2")
 WORKER = [sys.executable, "-m", "dramatiq", "actors", "examples.shop.tasks", "-p", "1", "-t", "8"]
 APPLICATION = [sys.executable, "-m", "examples.shop.orders"]
 
+# How long the keys of a dead worker are closed to the others; 30 s by default.
+LEASE_MS = 2_000
+
 READY = "Worker process is ready for action"
 READY_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Shop:
-    """What runs, and the books that it writes and we read."""
+    """What runs, and the books that it writes and we read; the store says whether a job is left."""
 
     rabbitmq: services.RabbitMQ
+    redis: services.Redis
     workers: dict[str, PrivateProcess]
     application: PrivateProcess
+    store: RedisStore
     books: Path
 
 
 @contextmanager
 def open_shop(orders: int) -> Iterator[Shop]:
-    """Start RabbitMQ; the workers, and the application that sends *orders* orders, are yet to be started.
+    """Start the servers; the workers, and the application that sends *orders* orders, are yet to be started.
 
     Raises:
-        ServiceError: there is no RabbitMQ to be had on this machine, or it did not start.
+        ServiceError: there is no RabbitMQ or no Redis to be had on this machine, or one did not start.
     """
     with ExitStack() as stack:
         rabbitmq = stack.enter_context(services.rabbitmq(private=True))
+        redis = stack.enter_context(services.redis(private=True))
         warden = stack.enter_context(Warden("demo"))
         path = warden.folder / "books.db"
         books.counts(path)  # makes the file, which several processes would otherwise do at once
         env = {name: value for name, value in os.environ.items() if not name.startswith("ACTORS_")}
-        env |= {"ACTORS_BROKER_URL": rabbitmq.url, "SHOP_BOOKS": str(path)}
+        env |= {
+            "ACTORS_BROKER_URL": rabbitmq.url,
+            "ACTORS_STORE_URL": redis.url,
+            "ACTORS_IDEMPOTENCY_LEASE_MS": str(LEASE_MS),
+            "SHOP_BOOKS": str(path),
+        }
 
         def process(name: str, command: list[str]) -> PrivateProcess:
             return stack.enter_context(PrivateProcess(warden, name, command, env | {"SHOP_WORKER": name}))
 
         yield Shop(
             rabbitmq,
+            redis,
             workers={name: process(name, WORKER) for name in WORKERS},
             application=process("application", [*APPLICATION, str(orders)]),
+            store=RedisStore(redis.url),
             books=path,
         )
 

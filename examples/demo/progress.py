@@ -20,6 +20,7 @@ class Progress:
     Attributes:
         counts: by actor.
         runs: by worker.
+        payments: how many the gateway has taken.
         killed_after: how many jobs had run when a worker was killed, or None if none was yet.
     """
 
@@ -27,6 +28,7 @@ class Progress:
     seconds: float
     counts: Mapping[str, Count]
     runs: Mapping[str, int]
+    payments: int
     killed_after: int | None
 
     @property
@@ -55,9 +57,24 @@ class Progress:
         return sum(count.again for count in self.counts.values())
 
     @property
+    def maybe_ran(self) -> int:
+        """How many runs were told that an earlier one may have come as far."""
+        return sum(count.maybe_ran for count in self.counts.values())
+
+    @property
+    def untold(self) -> int:
+        """How often a job ran that had run before, and was not told so."""
+        return sum(count.untold for count in self.counts.values())
+
+    @property
     def complete(self) -> bool:
         """Whether a worker was killed, and every order has gone all the way all the same."""
         return self.killed_after is not None and self.run == self.jobs
+
+    @property
+    def kept(self) -> bool:
+        """Whether all that is promised was kept: no job lost, none repeated without a word, no payment taken twice."""
+        return self.complete and not self.lost and not self.untold and self.payments == self.orders
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -71,4 +88,7 @@ class Progress:
             "run": self.run,
             "lost": self.lost,
             "again": self.again,
+            "maybe_ran": self.maybe_ran,
+            "untold": self.untold,
+            "payments": self.payments,
         }

@@ -1,4 +1,4 @@
-"""A Django site, whose settings say where RabbitMQ is.
+"""A Django site, whose settings say where RabbitMQ and Redis are.
 
 export DJANGO_SETTINGS_MODULE=examples.django_site.settings
 django-admin runserver

@@ -1,6 +1,6 @@
-"""A FastAPI application. A worker never runs its lifespan, so the environment tells both where RabbitMQ is.
+"""A FastAPI application. A worker never runs its lifespan, so the environment tells both where RabbitMQ and Redis are.
 
-export ACTORS_BROKER_URL=amqp://guest:guest@127.0.0.1:5672/
+export ACTORS_BROKER_URL=amqp://guest:guest@127.0.0.1:5672/ ACTORS_STORE_URL=redis://127.0.0.1:6379/0
 uvicorn examples.fastapi_lifespan.app:app
 dramatiq actors examples.fastapi_lifespan.tasks
 """

@@ -1,24 +1,27 @@
-"""The shop's jobs. Workers run them: ``dramatiq actors examples.shop.tasks``."""
+"""The shop's jobs. Workers run them: ``dramatiq actors examples.shop.tasks``.
+
+Each has the order for its key: a job that runs again sends again, and the copies do not run.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from actors import actor, enqueue_many
-from examples.shop import books
+from actors import actor, current, enqueue_many
+from examples.shop import books, gateway
 from examples.shop.models import Line, Order
 
-# Seconds that each of the outside systems takes to answer.
-GATEWAY, WAREHOUSE, MAIL = 0.008, 0.005, 0.008
+# Seconds that the other outside systems take to answer.
+WAREHOUSE, MAIL = 0.005, 0.008
 
 log = logging.getLogger(__name__)
 
 
-@actor(queue_name="orders")
+@actor(queue_name="orders", idempotency_key="{order.id}")
 def take_order(order: Order) -> None:
     """Pass the order on to payments and warehouse; both are confirmed by RabbitMQ before this job is done."""
     follow_ups = [
@@ -29,22 +32,24 @@ def take_order(order: Order) -> None:
     books.ran(order.id)
 
 
-@actor(queue_name="payments")
+@actor(queue_name="payments", idempotency_key="{order_id}")
 def charge(order_id: UUID, email: str, amount: Decimal) -> None:
-    time.sleep(GATEWAY)
+    # A worker can die when the money is taken, and that is not recorded yet: by this key it is taken once all the same.
+    paid_at = gateway.pay(order_id, key=current().downstream_key("pay"))
     log.info("%s paid %s EUR", email, amount)
-    books.sent(order_id, send_receipt.send(order_id, email, amount, paid_at=datetime.now(UTC)))
+    # The time is the gateway's: with datetime.now() the receipt of a second run would be a conflict.
+    books.sent(order_id, send_receipt.send(order_id, email, amount, paid_at=paid_at))
     books.ran(order_id)
 
 
-@actor(queue_name="warehouse")
+@actor(queue_name="warehouse", idempotency_key="{order_id}")
 def reserve_stock(order_id: UUID, lines: tuple[Line, ...]) -> None:
     time.sleep(WAREHOUSE)
     log.info("reserved %s", ", ".join(f"{line.quantity} {line.sku}" for line in lines))
     books.ran(order_id)
 
 
-@actor(queue_name="mail")
+@actor(queue_name="mail", idempotency_key="{order_id}")
 def send_receipt(order_id: UUID, email: str, amount: Decimal, paid_at: datetime) -> None:
     time.sleep(MAIL)
     log.info("told %s that %s EUR were paid on %s", email, amount, paid_at.date())

@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from examples.shop import books
 from services.deadline import until
 
 ORDERS = 200
@@ -25,6 +28,21 @@ def test_no_job_is_lost_when_a_worker_is_killed_in_the_middle() -> None:
     assert {(row["sent"], row["run"], row["lost"]) for row in shown["table"]} == {(ORDERS, ORDERS, 0)}
     assert sum(shown["runs"].values()) == shown["run"] + shown["again"] == ORDERS * len(ACTORS) + shown["again"]
     assert all(shown["runs"][worker] > 0 for worker in ("worker 1", "worker 2"))
+    assert shown["again"] <= shown["maybe_ran"]
+    assert (shown["untold"], shown["payments"]) == (0, ORDERS)
+
+
+def test_a_run_that_comes_again_and_was_not_told_is_counted_apart(tmp_path: Path) -> None:
+    path = tmp_path / "books.db"
+    assert books.counts(path) == []
+    runs = {"once": [0], "told": [0, 1], "told-at-once": [1], "untold": [0, 0], "one-untold": [0, 1, 0], "lost": []}
+    with closing(sqlite3.connect(path)) as db, db:
+        for order, told in runs.items():
+            db.execute("INSERT INTO sent VALUES ('charge', 'payments', ?)", (order,))
+            db.executemany("INSERT INTO run VALUES ('charge', ?, 'worker', ?)", [(order, each) for each in told])
+    (count,) = books.counts(path)
+    assert count == books.Count("charge", "payments", sent=6, run=5, again=4, maybe_ran=3, untold=2)
+    assert count.lost == 1
 
 
 def test_jobs_that_have_not_run_in_time_make_it_fail() -> None:
@@ -40,8 +58,8 @@ def test_nothing_outlives_it(tmp_path: Path, ending: signal.Signals, status: int
     with subprocess.Popen(DEMO, env=env, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
         assert any("jobs" in line for line in demo.stdout)
-        # RabbitMQ, its port mapper, two workers of two processes each, and the demo itself, at least
-        assert len(within(tmp_path)) >= 7
+        # RabbitMQ, its port mapper, Redis, two workers of two processes each, and the demo itself, at least
+        assert len(within(tmp_path)) >= 8
         demo.send_signal(ending)
         demo.stdout.read()
     assert demo.returncode == status

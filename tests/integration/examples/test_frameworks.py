@@ -33,23 +33,26 @@ ACCEPTED = "assert answer.status_code == 202, answer"
 
 
 def test_p03_a_flask_factory_and_its_worker_have_one_configuration(
-    broker_url: str, prefix: str, tmp_path: Path
+    broker_url: str, redis_url: str, prefix: str, tmp_path: Path
 ) -> None:
-    env = {"FLASK_BROKER_URL": broker_url, "FLASK_RECEIPTS": str(tmp_path / "receipts")}
+    env = {"FLASK_BROKER_URL": broker_url, "FLASK_STORE_URL": redis_url, "FLASK_RECEIPTS": str(tmp_path / "receipts")}
     assert_a_sent_job_runs(FLASK, "examples.flask_factory.worker", env, prefix, tmp_path)
 
 
 def test_p03_a_fastapi_application_and_its_worker_have_one_configuration(
-    broker_url: str, prefix: str, tmp_path: Path
+    broker_url: str, redis_url: str, prefix: str, tmp_path: Path
 ) -> None:
-    env = {"ACTORS_BROKER_URL": broker_url, "RECEIPTS": str(tmp_path / "receipts")}
+    env = {"ACTORS_BROKER_URL": broker_url, "ACTORS_STORE_URL": redis_url, "RECEIPTS": str(tmp_path / "receipts")}
     assert_a_sent_job_runs(FASTAPI, "examples.fastapi_lifespan.tasks", env, prefix, tmp_path)
 
 
-def test_p03_a_django_site_and_its_worker_have_one_configuration(broker_url: str, prefix: str, tmp_path: Path) -> None:
+def test_p03_a_django_site_and_its_worker_have_one_configuration(
+    broker_url: str, redis_url: str, prefix: str, tmp_path: Path
+) -> None:
     env = {
         "DJANGO_SETTINGS_MODULE": "examples.django_site.settings",
         "SITE_BROKER_URL": broker_url,
+        "SITE_STORE_URL": redis_url,
         "SITE_RECEIPTS": str(tmp_path / "receipts"),
     }
     assert_a_sent_job_runs(DJANGO, "examples.django_site.worker", env, prefix, tmp_path)
