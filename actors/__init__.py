@@ -6,6 +6,17 @@ Importing this package never connects to anything.
 from actors.assembly import broker, configure, enqueue_many, settings
 from actors.decorator import Actor, actor
 from actors.errors import ActorsError
-from middleware import Attempt, current
+from middleware import Attempt, NoAttempt, current
 
-__all__ = ["Actor", "ActorsError", "Attempt", "actor", "broker", "configure", "current", "enqueue_many", "settings"]
+__all__ = [
+    "Actor",
+    "ActorsError",
+    "Attempt",
+    "NoAttempt",
+    "actor",
+    "broker",
+    "configure",
+    "current",
+    "enqueue_many",
+    "settings",
+]

@@ -61,7 +61,7 @@ class EnqueueError(ActorsError, ConnectionClosed):
         unconfirmed: the messages that were not confirmed, in the order they were given.
         maybe_enqueued: whether some of them may be in the queue all the same: they were written to a
             connection that ended, or fell silent, before its answer. False means that none is.
-            Sending the same message again keeps its message id, but may double it.
+            Sending the same message again keeps its message id, by which an idempotent actor runs it once.
     """
 
     def __init__(self, text: str, *, unconfirmed: Sequence[Message[object]], maybe_enqueued: bool) -> None:

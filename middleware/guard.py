@@ -89,7 +89,8 @@ class Guard:
         if known is None:
             actor = broker.get_actor(message.actor_name)
             policy = self.policy(actor, message._message)
-            known = Guarded(policy, _request(policy, actor, message._message) if policy.idempotent else None)
+            request = _request(policy, actor, message._message) if policy.idempotent else None
+            known = Guarded(policy, request, key=request.key if request is not None else None)
             message.guarded = known  # type: ignore[attr-defined]
         return known
 

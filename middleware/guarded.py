@@ -16,6 +16,7 @@ class Guarded:
     Attributes:
         policy: the options in effect.
         request: what the store is asked; None where the message is not guarded.
+        key: its key, which it also has where it runs unprotected; None where it is not guarded.
         answer: what the store has said.
         lease: the claim that the delivery holds.
         retry_ms: in how many milliseconds another attempt follows this one, once that is decided.
@@ -25,6 +26,7 @@ class Guarded:
 
     policy: Policy
     request: Request | None
+    key: str | None = None
     answer: Answer | None = None
     lease: Lease | None = None
     retry_ms: int | None = None

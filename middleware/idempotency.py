@@ -102,7 +102,7 @@ class Idempotency(Middleware):
                 message=message._message,
                 number=message.options.get("retries", 0) + 1,
                 scope=guarded.policy.scope,
-                key=claim.request.key if claim is not None else None,
+                key=guarded.key,
                 maybe_ran=claim is not None and claim.lost > 0,
                 fence=claim.fence if claim is not None else 0,
             )

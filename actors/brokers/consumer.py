@@ -118,8 +118,8 @@ class Consumer(dramatiq.Consumer):
                 self._conclude(message, True)
 
     def close(self) -> None:
-        """Bring to an end what has ended in the workers, and disconnect."""
-        self.requeue(self._exchange.forget())
+        """Bring to an end what has ended in the workers, give back what has not started, and disconnect."""
+        self._abandon()
         self._exchange.finish()
         self._flush()
         deadline = monotonic() + LAST_WAIT_S
@@ -231,13 +231,16 @@ class Consumer(dramatiq.Consumer):
         self._exchange.arrive(delivery)
 
     def _lost(self, _: str) -> None:
+        self._abandon()
+        self._outstanding.clear()
+
+    def _abandon(self) -> None:
+        """Give up the keys of what has not started, and never will: who gets it next need not wait for our leases."""
         self._epoch.over = True
         self._exchange.forget()
-        # What has not started will be begun by whom it is delivered to; that need not wait for our leases to end.
         for delivery in self._outstanding.values():
             if delivery is not None:
                 self._exchange.leave(delivery)
-        self._outstanding.clear()
 
     def _flush(self) -> None:
         """Send the acks and requeues that have come together."""

@@ -69,25 +69,27 @@ class Exchange:
         return True
 
     def leave(self, delivery: Delivery) -> bool:
-        """Give up the claim of what has not started; return whether *delivery* is concluded once that is recorded."""
+        """Give up the claim of what has not started; return whether *delivery* is concluded once that is recorded.
+
+        It then goes back to its queue, if its channel still is.
+        """
         if self._guard is None or delivery.guarded is None:
             return False
         outcome = self._guard.leave(delivery.guarded)
         if outcome is None:
             return False
+        delivery.requeue = True
         self._ended.append((delivery, outcome))
         return True
 
-    def forget(self) -> list[Delivery]:
-        """Drop and return what has arrived, or is ready, and has not been taken yet."""
-        dropped = [*self._arrived, *self.ready]
+    def forget(self) -> None:
+        """Drop what has arrived, or is ready, and has not been taken yet."""
         self._arrived.clear()
         self.ready.clear()
-        return dropped
 
     def turn(self) -> None:
         """Record what has ended, and make ready what may start, unless the store was silent a moment ago."""
-        if (self._arrived or self._ended) and time.monotonic() >= self._paused_until:
+        if (self._arrived or self._ended or self._overdue) and time.monotonic() >= self._paused_until:
             self._turn()
 
     def finish(self) -> None:

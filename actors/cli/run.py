@@ -25,6 +25,9 @@ from actors.cli.render import print_json
 from actors.cli.unsent import Unsent
 from actors.encoding import dumps
 from actors.json_forms import Refused
+from middleware import Attempt
+from middleware.attempt import set_current
+from middleware.results import policy_of
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +80,7 @@ def call(job: Job) -> Outcome:
     result, error = None, None
     began = time.perf_counter()
     try:
-        with _event_loop():
+        with _event_loop(), _attempt(job):
             result = job.actor(*job.args, **job.kwargs)
     except Exception as raised:
         error = _explain(raised)
@@ -111,6 +114,19 @@ def _event_loop() -> Iterator[None]:
     finally:
         set_event_loop_thread(None)
         thread.stop()
+
+
+@contextmanager
+def _attempt(job: Job) -> Iterator[None]:
+    """Let the actor ask for its attempt, with the key that it would have in a worker."""
+    message = job.actor.message(*job.args, **job.kwargs)
+    policy = policy_of(job.actor, message)
+    key = policy.key(job.args, job.kwargs) if policy.key is not None else message.message_id
+    set_current(Attempt(message, 1, policy.scope, key if policy.idempotent else None, maybe_ran=False, fence=0))
+    try:
+        yield
+    finally:
+        set_current(None)
 
 
 def _explain(error: Exception) -> dict[str, str]:

@@ -147,7 +147,7 @@ class MemoryStore:
         if verdict is not Verdict.CONFLICT and request.key != request.owner:
             self._aliases[request.owner] = (request.digest, now + request.lease_ms + request.ttl_ms)
         if kept is None or verdict is Verdict.RUN:
-            unstarted, fence = request.park or lost > 0, 0
+            unstarted, fence = request.park or lost > 0 or request.max_losses == 1, 0
             if kept is not None and kept.record.state is State.RUNNING and kept.token == request.token:
                 unstarted, fence = kept.unstarted, kept.record.fence
             fence = fence or self._next_fence(now)

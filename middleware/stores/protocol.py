@@ -118,7 +118,7 @@ class Claim:
     @property
     def needs_mark(self) -> bool:
         """Whether the start must be marked before it, since the blame for a loss is to fall on what had started."""
-        return self.request.park or self.lost > 0
+        return self.request.park or self.lost > 0 or self.request.max_losses == 1
 
 
 class Ending(StrEnum):

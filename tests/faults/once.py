@@ -1,7 +1,8 @@
 """Actors whose effects add up: to run one twice is to be found out.
 
-They append a line when they begin and one when they end to the file that ``EFFECTS`` names, where no fault reaches; a
-line of less than a page is written whole or not at all.
+Their names are theirs alone, since unit tests declare a ``charge`` in the same process. They append a line when they
+begin and one when they end to the file that ``EFFECTS`` names, where no fault reaches; a line of less than a page is
+written whole or not at all.
 """
 
 import os
@@ -16,19 +17,19 @@ from middleware.attempt import current
 ATTEMPTS = 3
 
 
-@actor(max_retries=0)
+@actor(actor_name="once_count", max_retries=0)
 def count(key: str, pause_ms: int = 0) -> int:
     """Take *pause_ms* milliseconds for *key*, and return the fence of this run; copies of a message are one."""
     return _effect(key, pause_ms)
 
 
-@actor(max_retries=0, idempotency_key="{key}")
+@actor(actor_name="once_charge", max_retries=0, idempotency_key="{key}")
 def charge(key: str, pause_ms: int = 0) -> int:
     """Do what ``count`` does; messages with the same key are one."""
     return _effect(key, pause_ms)
 
 
-@actor
+@actor(actor_name="once_falter")
 def falter(key: str, pause_ms: int) -> int:
     """Do what ``count`` does, and then fail, unless an earlier run may have come as far."""
     fence = _effect(key, 0 if current().maybe_ran else pause_ms)
@@ -37,7 +38,7 @@ def falter(key: str, pause_ms: int) -> int:
     return fence
 
 
-@actor(max_retries=5, min_backoff=50, max_backoff=200)
+@actor(actor_name="once_stumble", max_retries=5, min_backoff=50, max_backoff=200)
 def stumble(key: str, pause_ms: int = 0) -> None:
     """Fail twice, and then succeed; each attempt is an effect of its own, ``KEY#NUMBER``."""
     number = current().number

@@ -36,11 +36,11 @@ def freeze_5_s(server: services.RabbitMQ) -> None:
 
 CASES = [
     pytest.param(stop_and_start, "quorum", 10.0, id="stopped"),
-    pytest.param(stop_and_start, "quorum", 1.0, id="stopped-impatient"),
-    pytest.param(kill_and_start, "quorum", 10.0, id="killed"),
+    pytest.param(stop_and_start, "quorum", 1.0, id="stopped-impatient", marks=pytest.mark.long),
+    pytest.param(kill_and_start, "quorum", 10.0, id="killed", marks=pytest.mark.long),
     pytest.param(kill_and_start, "quorum", 1.0, id="killed-impatient"),
     pytest.param(kill_and_start, "classic", 1.0, id="killed-classic-impatient"),
-    pytest.param(freeze_5_s, "quorum", 10.0, id="frozen"),
+    pytest.param(freeze_5_s, "quorum", 10.0, id="frozen", marks=pytest.mark.long),
     pytest.param(freeze_5_s, "quorum", 1.0, id="frozen-impatient"),
     pytest.param(stop_and_start, "classic", 10.0, id="stopped-classic", marks=pytest.mark.long),
     pytest.param(kill_and_start, "classic", 10.0, id="killed-classic", marks=pytest.mark.long),

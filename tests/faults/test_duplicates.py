@@ -20,7 +20,7 @@ def test_a_message_published_up_to_ten_times_at_once_is_done_once(
 ) -> None:
     site = deploy(rabbitmq_server.url, redis_url, lease_ms=1_000)
     site.start(3)
-    actor = site.broker.get_actor("count")
+    actor = site.broker.get_actor("once_count")
     copies = {
         f"key-{number}": [actor.message_with_options(args=(f"key-{number}", random.randint(0, 50)))]
         * random.randint(2, 10)
@@ -34,7 +34,7 @@ def test_of_ten_messages_at_once_with_the_same_key_one_is_done(
 ) -> None:
     site = deploy(rabbitmq_server.url, redis_url, lease_ms=1_000)
     site.start(3)
-    actor = site.broker.get_actor("charge")
+    actor = site.broker.get_actor("once_charge")
     copies = {
         f"key-{number}": [
             actor.message_with_options(args=(f"key-{number}", 30), on_duplicate=random.choice(["skip", "wait"]))
@@ -51,13 +51,13 @@ def test_a_job_five_leases_long_runs_once_though_copies_of_it_come_meanwhile(
     # Given a job that is five leases long
     site = deploy(rabbitmq_server.url, redis_url, lease_ms=500)
     site.start(2)
-    (long,) = site.send("charge", ["long"], pause_ms=2_500)
+    (long,) = site.send("once_charge", ["long"], pause_ms=2_500)
     until(site.effects.runs, seconds=10, what="its start")
 
     # When it comes again, as itself and as others with its key, which wait or don't
     site.broker.enqueue(long)
-    waiting = site.send("charge", ["long"], pause_ms=2_500, on_duplicate="wait")
-    skipped = site.send("charge", ["long"], pause_ms=2_500)
+    waiting = site.send("once_charge", ["long"], pause_ms=2_500, on_duplicate="wait")
+    skipped = site.send("once_charge", ["long"], pause_ms=2_500)
     site.wait_for(["long"], seconds=5)
     copies = [long, *waiting, *skipped]
     until(lambda: site.said("duplicate").keys() >= _ids(copies), seconds=site.lease_s + 5, what="the end of the copies")

@@ -38,7 +38,7 @@ def test_every_key_is_done_once_though_workers_are_killed_at_random_instants(
     began = time.monotonic()
 
     # When one of the workers is killed around each burst
-    _kill_around_bursts(site, "count", keys, kills, within_s=0.06)
+    _kill_around_bursts(site, "once_count", keys, kills, within_s=0.06)
 
     # Then what was lost is done again one lease later, and all else is done once
     last_kill = time.monotonic()
@@ -78,7 +78,7 @@ def test_every_key_is_done_once_though_workers_are_killed_at_random_instants(
 @pytest.mark.parametrize(
     ("kills", "messages"),
     [
-        pytest.param(8, 200, id="8-kills"),
+        pytest.param(8, 200, id="8-kills", marks=pytest.mark.long),
         pytest.param(60, 1_200, id="60-kills", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )
@@ -91,7 +91,7 @@ def test_each_attempt_is_made_once_though_workers_are_killed_between_them(
     keys = [f"key-{number}" for number in range(messages)]
 
     # When workers are killed while they run, fail and are sent again
-    _kill_around_bursts(site, "stumble", keys, kills, within_s=0.4)
+    _kill_around_bursts(site, "once_stumble", keys, kills, within_s=0.4)
     attempts = {f"{key}#{number}" for key in keys for number in range(1, ATTEMPTS + 1)}
     site.wait_for(attempts, seconds=site.lease_s + 10)
     time.sleep(site.lease_s + 0.5)  # a copy that found its key held looks again within a lease
@@ -128,7 +128,7 @@ def test_a_rolling_restart_repeats_nothing_and_waits_for_no_lease(
         for successor in successors:
             successor.wait_until_ready()
         old = site.workers[-4:-2]
-        site.send("count", batch, pause_ms=20)
+        site.send("once_count", batch, pause_ms=20)
 
         # When both are replaced in the midst of their work
         for worker in old:
@@ -169,13 +169,13 @@ def test_nothing_is_done_twice_when_rabbitmq_restarts_in_the_midst_of_it(
     # Given two workers in the midst of short jobs, and long ones that will outlive their channels
     site = deploy(private_rabbitmq.url, redis_url, lease_ms=2_000, ACTORS_BROKER_HEARTBEAT_S="1")
     site.start(2)
-    site.send("count", ["first"])
+    site.send("once_count", ["first"])
     site.wait_for(["first"], seconds=10)
     time.sleep(2)  # RabbitMQ 3.10 forgets a quorum queue when it is killed in the queue's first second
     long = [f"long-{number}" for number in range(6)]
     short = [f"short-{number}" for number in range(1_000)]
-    site.send("count", long, pause_ms=3_000)
-    site.send("count", short, pause_ms=10)
+    site.send("once_count", long, pause_ms=3_000)
+    site.send("once_count", short, pause_ms=10)
     until(lambda: len(site.effects.done()) > 100, seconds=10, what="a part of the jobs")
 
     # When RabbitMQ goes away and comes back
@@ -212,12 +212,12 @@ def test_a_message_that_may_have_run_is_told_so_also_after_rabbitmq_has_restarte
     # Given a message whose worker was killed in its midst, and that waits for a thread of the next worker
     site = deploy(private_rabbitmq.url, redis_url, lease_ms=500)
     site.start(2)
-    (message,) = site.send("count", ["twice"], pause_ms=1_000)
+    (message,) = site.send("once_count", ["twice"], pause_ms=1_000)
     (run,) = until(site.effects.runs, seconds=10, what="its start")
     site.kill(next(worker for worker in site.workers if worker.group == run.worker))
     busy = [f"busy-{number}" for number in range(8)]
-    site.send("count", busy, pause_ms=3_000)
-    name = digest("count", message.message_id)
+    site.send("once_count", busy, pause_ms=3_000)
+    name = digest("once_count", message.message_id)
     until(
         lambda: (record := site.store.inspect(name)) and (record.state, record.lost) == (State.RUNNING, 1),
         seconds=5,

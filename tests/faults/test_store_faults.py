@@ -38,7 +38,10 @@ def test_nothing_is_done_twice_when_redis_restarts_with_its_data(
     assert site.open_records() == []
 
 
-@pytest.mark.parametrize("lease_ms", [pytest.param(5_000, id="longer-lease"), pytest.param(1_000, id="shorter-lease")])
+@pytest.mark.parametrize(
+    "lease_ms",
+    [pytest.param(5_000, id="longer-lease", marks=pytest.mark.long), pytest.param(1_000, id="shorter-lease")],
+)
 def test_nothing_is_done_twice_when_redis_is_frozen_for_three_seconds(
     lease_ms: int, rabbitmq_server: services.RabbitMQ, private_redis: services.Redis, deploy: Deploy
 ) -> None:
@@ -71,14 +74,14 @@ def test_while_redis_is_gone_nothing_runs_or_is_cycled_and_work_goes_on_when_it_
     # Given a worker that has been at work, and loses Redis
     site = deploy(rabbitmq_server.url, private_redis.url, lease_ms=1_000, queue_type="classic")
     site.start()
-    site.send("count", ["before"])
+    site.send("once_count", ["before"])
     site.wait_for(["before"], seconds=10)
     until(lambda: not site.open_records(), seconds=5, what="its record")
     private_redis.stop()
 
     # When messages arrive
     keys = [f"key-{number}" for number in range(50)]
-    site.send("count", keys)
+    site.send("once_count", keys)
 
     # Then they stay where they are, delivered once and unacked
     seen = []
@@ -109,9 +112,9 @@ def test_when_redis_is_flushed_what_runs_is_remembered_and_what_is_done_is_forgo
     # Given work that is done, and work in progress
     site = deploy(rabbitmq_server.url, private_redis.url, lease_ms=600)
     site.start()
-    done = site.send("count", [f"done-{number}" for number in range(20)])
+    done = site.send("once_count", [f"done-{number}" for number in range(20)])
     site.wait_for([message.args[0] for message in done], seconds=10)
-    running = site.send("count", [f"running-{number}" for number in range(8)], pause_ms=2_000)
+    running = site.send("once_count", [f"running-{number}" for number in range(8)], pause_ms=2_000)
     until(lambda: len(site.open_records()) == 8, seconds=5, what="its claims")
     until(lambda: len(site.effects.runs()) == 28, seconds=5, what="its start")
 
@@ -146,7 +149,7 @@ def test_when_redis_is_flushed_what_runs_is_remembered_and_what_is_done_is_forgo
     assert all(runs[message.args[0]][1].fence > highest for message in done)
     assert not any(run.maybe_ran for run in site.effects.runs())
     for message in [*running, *done]:
-        record = site.store.inspect(digest("count", message.message_id))
+        record = site.store.inspect(digest("once_count", message.message_id))
         assert record is not None
         assert (record.state, record.fence) == (State.DONE, runs[message.args[0]][-1].fence)
     assert site.open_records() == []
@@ -157,8 +160,8 @@ def _send_short_and_long(site: Deployment) -> list[str]:
     """Send work, and return its keys once a part of it is done."""
     long = [f"long-{number}" for number in range(6)]
     short = [f"short-{number}" for number in range(1_000)]
-    site.send("count", long, pause_ms=4_000)
-    site.send("count", short, pause_ms=10)
+    site.send("once_count", long, pause_ms=4_000)
+    site.send("once_count", short, pause_ms=10)
     until(lambda: len(site.effects.done()) > 100, seconds=10, what="a part of the jobs")
     return [*long, *short]
 

@@ -16,7 +16,9 @@ from tests.faults.effects import Run
 log = logging.getLogger(__name__)
 
 
-@pytest.mark.parametrize("heartbeat_s", [pytest.param(30, id="still-connected"), pytest.param(1, id="disconnected")])
+@pytest.mark.parametrize(
+    "heartbeat_s", [pytest.param(30, id="still-connected", marks=pytest.mark.long), pytest.param(1, id="disconnected")]
+)
 def test_a_worker_frozen_beyond_its_lease_changes_nothing_when_it_goes_on(
     heartbeat_s: int, rabbitmq_server: services.RabbitMQ, redis_url: str, deploy: Deploy
 ) -> None:
@@ -24,11 +26,11 @@ def test_a_worker_frozen_beyond_its_lease_changes_nothing_when_it_goes_on(
     settings = {"ACTORS_BROKER_HEARTBEAT_S": str(heartbeat_s), "ACTORS_PREFETCH": "28"}
     site = deploy(rabbitmq_server.url, redis_url, lease_ms=500, **settings)
     zombie = site.start()
-    running = site.send("count", ["ends-0", "ends-1", "ends-2", "ends-3"], pause_ms=1_500)
-    running += site.send("falter", ["retries-0", "retries-1"], pause_ms=1_500, max_retries=3, min_backoff=100)
-    running += site.send("falter", ["dies-0", "dies-1"], pause_ms=1_500, max_retries=0)
+    running = site.send("once_count", ["ends-0", "ends-1", "ends-2", "ends-3"], pause_ms=1_500)
+    running += site.send("once_falter", ["retries-0", "retries-1"], pause_ms=1_500, max_retries=3, min_backoff=100)
+    running += site.send("once_falter", ["dies-0", "dies-1"], pause_ms=1_500, max_retries=0)
     until(lambda: len(site.effects.runs()) == 8, seconds=10, what="the start of the jobs")
-    messages = running + site.send("count", [f"ahead-{number}" for number in range(20)])
+    messages = running + site.send("once_count", [f"ahead-{number}" for number in range(20)])
     until(lambda: len(site.open_records()) == 28, seconds=10, what="claims of what is ahead")
 
     # When it is frozen, another takes its work over, and it goes on

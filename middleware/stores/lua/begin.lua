@@ -20,7 +20,7 @@ for i, kind in ipairs(kind_of) do
     verdict, lost, retries, ends = judge(was, now, request, lease, max_losses, park, hold)
   end
   if verdict == 'run' or verdict == 'again' then
-    local mine, unstarted = fence + 1, park or lost > 0
+    local mine, unstarted = fence + 1, park or lost > 0 or max_losses == 1
     if verdict == 'again' then mine, unstarted = was.fence, was.unstarted else fence = mine end
     keep(name, string.format('{"fence":%d,"state":"running",%s,"changed":%d,"until":%d,"lost":%d,"retries":%d%s}', mine,
       fields, now, now + lease, lost, retries, unstarted and ',"unstarted":true' or ''), lease + ttl)

@@ -130,7 +130,7 @@ class Model:
             lost = entry.lost + (row == "loss")
             retries = entry.retries if entry.request.owner == request.owner else 0
         if row in NEW_CLAIM:
-            self.hold(request, now, fence, lost, retries, blameless=request.park or lost > 0)
+            self.hold(request, now, fence, lost, retries, blameless=request.park or lost > 0 or request.max_losses == 1)
         elif row == "again" and entry is not None:
             self.hold(request, now, entry.fence, lost, retries, blameless=entry.blameless)
         elif row in ("parked", "poisoned") and entry is not None:

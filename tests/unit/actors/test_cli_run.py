@@ -11,7 +11,7 @@ TASKS = """
     from dataclasses import dataclass
     from datetime import date
 
-    from actors import actor, broker, enqueue_many
+    from actors import actor, broker, current, enqueue_many
 
     @actor
     def next_day(day: date, *, days: int = 1) -> date:
@@ -37,6 +37,11 @@ TASKS = """
     @actor
     def opaque() -> object:
         return open
+
+    @actor(idempotency_key="charge:{order_id}")
+    def charge(order_id: int) -> list[object]:
+        attempt = current()
+        return [attempt.key, attempt.number, attempt.maybe_ran, attempt.fence]
 """
 
 
@@ -51,6 +56,10 @@ def test_arguments_are_restored_by_the_hints_and_the_result_is_json(shop: Applic
     result = shop.actors("run", "next_day", "--args", '["2026-03-01"]', "--kwargs", '{"days": 2}')
     assert (result.exit_code, json.loads(result.stdout)) == (0, "2026-03-03")
     assert "printed date" in result.stderr
+
+
+def test_the_actor_may_ask_for_its_attempt(shop: Application) -> None:
+    assert json.loads(shop.actors("run", "charge", "--args", "[42]").stdout) == ["charge:42", 1, False, 0]
 
 
 def test_an_async_actor_runs_too(shop: Application) -> None:
