@@ -121,6 +121,7 @@ class Exchange:
             return
         except Exception:
             log.exception("unexpected error of the store; going on one by one, lest one message stop all others")
+            self._overdue.clear()  # it may be one of them
             self.ready.extend(arrived)  # a message without an answer asks for it when it starts
             self._record_each(ended)
             return

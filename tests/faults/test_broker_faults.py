@@ -38,7 +38,7 @@ CASES = [
     pytest.param(stop_and_start, "quorum", 10.0, id="stopped"),
     pytest.param(stop_and_start, "quorum", 1.0, id="stopped-impatient", marks=pytest.mark.long),
     pytest.param(kill_and_start, "quorum", 10.0, id="killed", marks=pytest.mark.long),
-    pytest.param(kill_and_start, "quorum", 1.0, id="killed-impatient"),
+    pytest.param(kill_and_start, "quorum", 1.0, id="killed-impatient", marks=pytest.mark.long),
     pytest.param(kill_and_start, "classic", 1.0, id="killed-classic-impatient"),
     pytest.param(freeze_5_s, "quorum", 10.0, id="frozen", marks=pytest.mark.long),
     pytest.param(freeze_5_s, "quorum", 1.0, id="frozen-impatient"),
@@ -98,6 +98,7 @@ def test_what_send_confirmed_is_run_whatever_befalls_rabbitmq(
     )
 
 
+@pytest.mark.long
 def test_a_killed_worker_loses_no_message_and_repeats_none_unawares(
     rabbitmq_server: services.RabbitMQ,
     prefix: str,

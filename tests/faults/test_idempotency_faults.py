@@ -24,7 +24,7 @@ WARM_WORKERS = 4
 @pytest.mark.parametrize(
     ("kills", "messages"),
     [
-        pytest.param(12, 600, id="12-kills"),
+        pytest.param(8, 400, id="8-kills"),
         pytest.param(200, 5_000, id="200-kills", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
     ],
 )
@@ -206,6 +206,7 @@ def test_nothing_is_done_twice_when_rabbitmq_restarts_in_the_midst_of_it(
     assert site.left() == {}
 
 
+@pytest.mark.long
 def test_a_message_that_may_have_run_is_told_so_also_after_rabbitmq_has_restarted(
     private_rabbitmq: services.RabbitMQ, redis_url: str, deploy: Deploy
 ) -> None:

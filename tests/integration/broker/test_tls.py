@@ -11,7 +11,7 @@ from actors.errors import EnqueueError, SettingsError
 
 
 def send(nodes: Nodes, prefix: str) -> int:
-    options = RabbitmqOptions(nodes, Topology(prefix=prefix), publish_timeout_s=5.0)
+    options = RabbitmqOptions(nodes, Topology(prefix=prefix), publish_timeout_s=2.0)
     broker = RabbitmqBroker(lambda: options, middleware=[])
     try:
         broker.enqueue(dramatiq.Message("default", "job", (), {}, {}))
