@@ -39,7 +39,7 @@ CASES = [
     pytest.param(stop_and_start, "quorum", 1.0, id="stopped-impatient", marks=pytest.mark.long),
     pytest.param(kill_and_start, "quorum", 10.0, id="killed", marks=pytest.mark.long),
     pytest.param(kill_and_start, "quorum", 1.0, id="killed-impatient", marks=pytest.mark.long),
-    pytest.param(kill_and_start, "classic", 1.0, id="killed-classic-impatient"),
+    pytest.param(kill_and_start, "classic", 1.0, id="killed-classic-impatient", marks=pytest.mark.long),
     pytest.param(freeze_5_s, "quorum", 10.0, id="frozen", marks=pytest.mark.long),
     pytest.param(freeze_5_s, "quorum", 1.0, id="frozen-impatient"),
     pytest.param(stop_and_start, "classic", 10.0, id="stopped-classic", marks=pytest.mark.long),

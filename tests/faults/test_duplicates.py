@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import pytest
+
 import services
 from services.deadline import until
 from tests.faults.conftest import Deploy
@@ -29,6 +31,7 @@ def test_a_message_published_up_to_ten_times_at_once_is_done_once(
     _all_is_done_once(site, copies)
 
 
+@pytest.mark.long
 def test_of_ten_messages_at_once_with_the_same_key_one_is_done(
     rabbitmq_server: services.RabbitMQ, redis_url: str, deploy: Deploy
 ) -> None:
@@ -45,6 +48,7 @@ def test_of_ten_messages_at_once_with_the_same_key_one_is_done(
     _all_is_done_once(site, copies)
 
 
+@pytest.mark.long
 def test_a_job_five_leases_long_runs_once_though_copies_of_it_come_meanwhile(
     rabbitmq_server: services.RabbitMQ, redis_url: str, deploy: Deploy
 ) -> None:

@@ -15,7 +15,8 @@ from tests.faults.deployment import Deployment
 log = logging.getLogger(__name__)
 
 
-@pytest.mark.parametrize("verb", ["stop", pytest.param("kill", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("verb", ["stop", "kill"])
 def test_nothing_is_done_twice_when_redis_restarts_with_its_data(
     verb: str, rabbitmq_server: services.RabbitMQ, private_redis: services.Redis, deploy: Deploy
 ) -> None:
@@ -38,10 +39,8 @@ def test_nothing_is_done_twice_when_redis_restarts_with_its_data(
     assert site.open_records() == []
 
 
-@pytest.mark.parametrize(
-    "lease_ms",
-    [pytest.param(5_000, id="longer-lease", marks=pytest.mark.long), pytest.param(1_000, id="shorter-lease")],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("lease_ms", [pytest.param(5_000, id="longer-lease"), pytest.param(1_000, id="shorter-lease")])
 def test_nothing_is_done_twice_when_redis_is_frozen_for_three_seconds(
     lease_ms: int, rabbitmq_server: services.RabbitMQ, private_redis: services.Redis, deploy: Deploy
 ) -> None:
