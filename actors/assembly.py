@@ -190,7 +190,7 @@ def middleware() -> list[Middleware]:
     """Return all middleware, in the one order: before-hooks run first to last, after-hooks last to first."""
     return [
         Boot(settings),
-        Idempotency(store=store, defaults=_idempotency_defaults),
+        Idempotency(store=store, defaults=idempotency_defaults),
         CurrentMessage(),
         AgeLimit(),
         ShutdownNotifications(),
@@ -205,7 +205,12 @@ def middleware() -> list[Middleware]:
     ]
 
 
-def _idempotency_defaults() -> Defaults:
+def idempotency_defaults() -> Defaults:
+    """Return the idempotency options of actors that do not say otherwise.
+
+    Raises:
+        SettingsError: a setting is malformed.
+    """
     current = settings()
     return Defaults(ttl_ms=current.idempotency_ttl_ms, lease_ms=current.idempotency_lease_ms)
 

@@ -11,11 +11,11 @@ import dramatiq
 from dramatiq.brokers.stub import StubBroker
 
 from actors.arguments import Parameters
-from actors.assembly import queue_of, settings
+from actors.assembly import idempotency_defaults, queue_of
 from actors.configuration import QUEUE_NAME
 from actors.errors import ArgumentsError, DeclarationError
 from middleware.keys import InvalidKey
-from middleware.policy import DURATIONS, OPTIONS, Defaults, InvalidPolicy, Policy, PolicyOptions, milliseconds
+from middleware.policy import DURATIONS, OPTIONS, InvalidPolicy, Policy, PolicyOptions, milliseconds
 from middleware.suggestion import did_you_mean
 
 P = ParamSpec("P")
@@ -263,10 +263,8 @@ def _refuse_unimportable(name: str, fn: Callable[..., Any]) -> None:
 
 
 def _policy(options: Mapping[str, Any], fn: Callable[..., Any], name: str) -> Policy:
-    current = settings()
-    defaults = Defaults(ttl_ms=current.idempotency_ttl_ms, lease_ms=current.idempotency_lease_ms)
     try:
-        return Policy.of(options, fn, name, defaults)
+        return Policy.of(options, fn, name, idempotency_defaults())
     except (InvalidKey, InvalidPolicy) as invalid:
         raise DeclarationError(str(invalid)) from None
 

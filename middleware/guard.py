@@ -16,7 +16,7 @@ import dramatiq
 from dramatiq.errors import Retry
 from dramatiq.middleware import MiddlewareError, SkipMessage
 
-from middleware.guarded import Guarded
+from middleware.guarded import Guarded, concludes
 from middleware.keys import InvalidKey, digest, fingerprint
 from middleware.leases import Leases
 from middleware.policy import OPTIONS, Defaults, InvalidPolicy, Policy
@@ -233,7 +233,7 @@ class Guard:
 
 
 def _give_back(message: dramatiq.MessageProxy, reason: str) -> None:
-    if hasattr(type(message), "concludes"):
+    if concludes(message):
         message.requeue = True  # type: ignore[attr-defined]
         raise GivenBack(f"message {message.message_id} is given back: {reason}")
     raise TryLater(reason, delay=1_000)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import dramatiq
+
 from middleware.leases import Lease
 from middleware.policy import Policy
 from middleware.stores import Answer, Outcome, Request
+
+
+def concludes(message: dramatiq.MessageProxy) -> bool:
+    """Return whether the consumer of *message* records its outcome, and can take it back."""
+    return hasattr(type(message), "concludes")
 
 
 @dataclass(slots=True, eq=False)

@@ -15,7 +15,7 @@ from dramatiq.results import ResultError
 from middleware.attempt import Attempt, set_current
 from middleware.errors_as_text import error_of, text_of
 from middleware.guard import Guard
-from middleware.guarded import Guarded
+from middleware.guarded import Guarded, concludes
 from middleware.keys import InvalidKey
 from middleware.policy import OPTIONS, Defaults, InvalidPolicy
 from middleware.results import UNSTORED, encode_result, value_of
@@ -175,7 +175,7 @@ class Idempotency(Middleware):
         return guarded
 
     def _record(self, guarded: Guarded, message: dramatiq.MessageProxy) -> None:
-        if guarded.outcome is not None and not hasattr(type(message), "concludes"):
+        if guarded.outcome is not None and not concludes(message):
             outcome, guarded.outcome = guarded.outcome, None
             self.guard.record(outcome, good_until=guarded.good_until)
 

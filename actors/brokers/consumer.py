@@ -113,9 +113,8 @@ class Consumer(dramatiq.Consumer):
         """Give *messages* back at shutdown, and their keys; closing the channel would, too, but only later."""
         for message in messages:
             assert isinstance(message, Delivery)  # noqa: S101
-            message.requeue = True
             if not self._exchange.leave(message):
-                self._conclude(message, True)
+                self._settle(message.epoch, message.tag, requeue=True)
 
     def close(self) -> None:
         """Bring to an end what has ended in the workers, give back what has not started, and disconnect."""

@@ -12,6 +12,7 @@ from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Middleware, MiddlewareError
 
 from actors.errors import ActorsError
+from middleware import Guard, Idempotency
 from middleware.stores import StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,11 @@ class Dispatch(dramatiq.Broker):
     def outbox(self) -> list[Any] | None:
         """Where what is enqueued in this thread has to wait; None while no attempt ends here."""
         return getattr(self._ending, "outbox", None)
+
+    @property
+    def guard(self) -> Guard | None:
+        """What asks for idempotency keys; None where no idempotency middleware is in use."""
+        return next((each.guard for each in self.middleware if isinstance(each, Idempotency)), None)
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
         """Call ``before_<signal>`` of each middleware, first to last; only a ``MiddlewareError`` stops it."""

@@ -29,7 +29,6 @@ from actors.brokers.sender import Following, Outgoing, Sender
 from actors.brokers.topology import Topology
 from actors.encoding import check_size
 from actors.errors import NotEncodable
-from middleware import Idempotency
 
 Message = dramatiq.Message[Any]
 
@@ -169,7 +168,7 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
             options.nodes,
             queue_name=queue_name,
             find_queues=self.declarations.generations,
-            guard=next((each.guard for each in self.middleware if isinstance(each, Idempotency)), None),
+            guard=self.guard,
             bury=self._dead_letter,
             forward=self._forward,
             prefetch=options.prefetch,

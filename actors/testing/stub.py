@@ -19,7 +19,6 @@ from actors.encoding import check_size
 from actors.testing.clock import Clock
 from actors.testing.consumer import StubConsumer
 from actors.testing.messages import Delivery, EnqueuedMessage, Entry, Following
-from middleware import Idempotency
 from middleware.suggestion import did_you_mean
 
 Message = dramatiq.Message[Any]
@@ -116,8 +115,8 @@ class StubBroker(Dispatch, DramatiqStubBroker):
     def conclude(self, delivery: Delivery) -> None:
         """Record the outcome of an attempt, then let come what follows it, unless another has taken its key over."""
         guarded = delivery.guarded
-        if guarded is not None and guarded.outcome is not None:
-            guard = next(each.guard for each in self.middleware if isinstance(each, Idempotency))
+        guard = self.guard
+        if guard is not None and guarded is not None and guarded.outcome is not None:
             outcome, guarded.outcome = guarded.outcome, None
             if not guard.exchange([outcome], [])[0]:
                 self.settle(delivery)
