@@ -15,7 +15,8 @@ from actors.assembly import idempotency_defaults, queue_of
 from actors.configuration import QUEUE_NAME
 from actors.errors import ArgumentsError, DeclarationError
 from middleware.keys import InvalidKey
-from middleware.policy import DURATIONS, OPTIONS, InvalidPolicy, Policy, PolicyOptions, milliseconds
+from middleware.options import InvalidPolicy, milliseconds
+from middleware.policy import DURATIONS, OPTIONS, Policy, PolicyOptions
 from middleware.suggestion import did_you_mean
 
 P = ParamSpec("P")

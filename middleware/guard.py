@@ -19,7 +19,8 @@ from dramatiq.middleware import MiddlewareError, SkipMessage
 from middleware.guarded import Guarded, concludes
 from middleware.keys import InvalidKey, digest, fingerprint
 from middleware.leases import Leases
-from middleware.policy import OPTIONS, Defaults, InvalidPolicy, Policy
+from middleware.options import InvalidPolicy
+from middleware.policy import OPTIONS, Defaults, Policy
 from middleware.stores import Answer, Claim, Ending, Outcome, Request, Store, StoreUnavailable, Verdict
 
 R = TypeVar("R")

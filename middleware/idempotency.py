@@ -17,7 +17,8 @@ from middleware.errors_as_text import error_of, text_of
 from middleware.guard import Guard
 from middleware.guarded import Guarded, concludes
 from middleware.keys import InvalidKey
-from middleware.policy import OPTIONS, Defaults, InvalidPolicy
+from middleware.options import InvalidPolicy
+from middleware.policy import OPTIONS, Defaults
 from middleware.results import UNSTORED, encode_result, value_of
 from middleware.stores import Answer, Ending, Store, Verdict
 

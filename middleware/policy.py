@@ -7,12 +7,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from inspect import Signature
-from typing import Any, Literal, TypedDict, get_args
-
-from dramatiq.middleware import MiddlewareError
+from typing import Any, Literal, TypedDict
 
 from middleware.keys import KeyMaker, check_key
-from middleware.suggestion import did_you_mean
+from middleware.options import (
+    YEAR_MS,
+    Check,
+    InvalidPolicy,
+    a_count,
+    a_duration,
+    a_flag,
+    a_text,
+    checked,
+    one_of,
+    refuse_timedeltas,
+)
 
 OnDuplicate = Literal["skip", "wait", "error"]
 OnLost = Literal["run", "park"]
@@ -20,7 +29,7 @@ OnOutage = Literal["wait", "run"]
 OnFailed = Literal["free", "hold"]
 
 MIN_LEASE_MS = 100
-_MAX_MS = 10 * 366 * 86_400_000
+
 DURATIONS = frozenset({"idempotency_ttl", "lease"})
 
 
@@ -53,15 +62,6 @@ class PolicyOptions(TypedDict, total=False):
     on_failed: OnFailed
     scope: str
     store_results: bool
-
-
-# A MiddlewareError, because Dramatiq swallows any other error of a hook, and would go on without a policy.
-class InvalidPolicy(MiddlewareError, ValueError):
-    """An idempotency option has a value that could not work."""
-
-
-class _Wrong(Exception):
-    """What the value of an option must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Policy:
             InvalidPolicy: the value of one could not work.
             InvalidKey: ``idempotency_key`` does not fit the function.
         """
-        values: dict[str, Any] = {"scope": actor_name, **asdict(defaults), **_checked(options, actor_name)}
+        values: dict[str, Any] = {"scope": actor_name, **asdict(defaults), **checked(options, _CHECKS, actor_name)}
         if "idempotency_key" in options:
             _refuse_unguarded_key(options, actor_name)
             values["key"] = KeyMaker(options["idempotency_key"], fn, actor_name)
@@ -139,10 +139,8 @@ class Policy:
             InvalidPolicy: the value of one could not work.
             InvalidKey: ``idempotency_key`` can't be a key.
         """
-        for option in DURATIONS & options.keys():
-            if isinstance(options[option], timedelta):
-                raise InvalidPolicy(f"actor {self.actor_name!r}: {option}= must be an int of milliseconds in a message")
-        values = _checked(options, self.actor_name)
+        refuse_timedeltas(options, DURATIONS, self.actor_name)
+        values = checked(options, _CHECKS, self.actor_name)
         if "idempotency_key" in options:
             check_key(options["idempotency_key"], f"actor {self.actor_name!r}: idempotency_key of a message")
             _refuse_unguarded_key(options, self.actor_name)
@@ -153,24 +151,6 @@ class Policy:
         return replace(self, **values) if values else self
 
 
-def milliseconds(duration: timedelta) -> int:
-    """Return *duration* in milliseconds, rounded up."""
-    return -(duration // timedelta(milliseconds=-1))
-
-
-def _checked(options: Mapping[str, Any], actor_name: str) -> dict[str, Any]:
-    """Return the values of :class:`Policy` that *options* give."""
-    values = {}
-    for option, value in options.items():
-        if option in _CHECKS:
-            field, check = _CHECKS[option]
-            try:
-                values[field] = check(value)
-            except _Wrong as wrong:
-                raise InvalidPolicy(f"actor {actor_name!r}: {option}={value!r} {wrong}") from None
-    return values
-
-
 def _refuse_unguarded_key(options: Mapping[str, Any], actor_name: str) -> None:
     if options.get("idempotent") is False:
         raise InvalidPolicy(
@@ -178,60 +158,18 @@ def _refuse_unguarded_key(options: Mapping[str, Any], actor_name: str) -> None:
         )
 
 
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _Wrong("must be True or False")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise _Wrong("must be a str that is not empty")
-    return value
-
-
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _Wrong("must be an int of at least 1")
-    return value
-
-
-def _duration(least_ms: int) -> Callable[[object], int]:
-    def check(value: object) -> int:
-        ms = milliseconds(value) if isinstance(value, timedelta) else value
-        if isinstance(ms, bool) or not isinstance(ms, int) or not least_ms <= ms <= _MAX_MS:
-            raise _Wrong(f"must be an int of milliseconds, or a timedelta, from {least_ms} ms to 10 years")
-        return ms
-
-    return check
-
-
-def _one_of(choice: object) -> Callable[[object], str]:
-    names: tuple[str, ...] = get_args(choice)
-    allowed = f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
-
-    def check(value: object) -> str:
-        if not isinstance(value, str):
-            raise _Wrong(f"must be {allowed}")
-        if value not in names:
-            raise _Wrong(f"must be {allowed}{did_you_mean(value, names)}")
-        return value
-
-    return check
-
-
 # By option: the field of Policy, and what makes its value.
-_CHECKS: dict[str, tuple[str, Callable[[object], Any]]] = {
-    "idempotent": ("idempotent", _flag),
-    "idempotency_ttl": ("ttl_ms", _duration(1)),
-    "lease": ("lease_ms", _duration(MIN_LEASE_MS)),
-    "on_duplicate": ("on_duplicate", _one_of(OnDuplicate)),
-    "on_lost": ("on_lost", _one_of(OnLost)),
-    "max_losses": ("max_losses", _count),
-    "on_outage": ("on_outage", _one_of(OnOutage)),
-    "on_failed": ("on_failed", _one_of(OnFailed)),
-    "scope": ("scope", _text),
-    "store_results": ("store_results", _flag),
+_CHECKS: dict[str, tuple[str, Check]] = {
+    "idempotent": ("idempotent", a_flag),
+    "idempotency_ttl": ("ttl_ms", a_duration(1, 10 * YEAR_MS)),
+    "lease": ("lease_ms", a_duration(MIN_LEASE_MS, 10 * YEAR_MS)),
+    "on_duplicate": ("on_duplicate", one_of(OnDuplicate)),
+    "on_lost": ("on_lost", one_of(OnLost)),
+    "max_losses": ("max_losses", a_count(1)),
+    "on_outage": ("on_outage", one_of(OnOutage)),
+    "on_failed": ("on_failed", one_of(OnFailed)),
+    "scope": ("scope", a_text),
+    "store_results": ("store_results", a_flag),
 }
 
 # Those that no middleware of Dramatiq's declares.

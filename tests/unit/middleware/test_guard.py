@@ -12,7 +12,8 @@ from dramatiq.brokers.stub import StubBroker
 from middleware import Guard, guard
 from middleware.guard import GivenBack, TryLater
 from middleware.keys import InvalidKey, digest
-from middleware.policy import OPTIONS, Defaults, InvalidPolicy
+from middleware.options import InvalidPolicy
+from middleware.policy import OPTIONS, Defaults
 from middleware.stores import Claim, Ending, MemoryStore, Outcome, StoreUnavailable, Verdict
 from tests.conformance.stores.subject import claim, verdict
 

@@ -7,7 +7,8 @@ import pytest
 from dramatiq.middleware import MiddlewareError
 
 from middleware.keys import InvalidKey
-from middleware.policy import DURATIONS, OPTIONS, Defaults, InvalidPolicy, Policy, PolicyOptions, milliseconds
+from middleware.options import InvalidPolicy, milliseconds
+from middleware.policy import DURATIONS, OPTIONS, Defaults, Policy, PolicyOptions
 
 DAY_MS = 86_400_000
 TEN_YEARS_MS = 3_660 * DAY_MS
