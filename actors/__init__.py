@@ -6,15 +6,19 @@ Importing this package never connects to anything.
 from actors.assembly import broker, configure, enqueue_many, settings
 from actors.decorator import Actor, actor
 from actors.errors import ActorsError
-from middleware import Attempt, NoAttempt, current
+from middleware import Attempt, FailedAttempt, NoAttempt, Retryable, by_status, by_type, current
 
 __all__ = [
     "Actor",
     "ActorsError",
     "Attempt",
+    "FailedAttempt",
     "NoAttempt",
+    "Retryable",
     "actor",
     "broker",
+    "by_status",
+    "by_type",
     "configure",
     "current",
     "enqueue_many",

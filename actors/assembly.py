@@ -10,14 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import dramatiq
-from dramatiq.middleware import (
-    AgeLimit,
-    CurrentMessage,
-    Middleware,
-    Pipelines,
-    Retries,
-    ShutdownNotifications,
-)
+from dramatiq.middleware import CurrentMessage, Middleware, Pipelines, ShutdownNotifications
 from dramatiq.results import Results
 
 from actors.brokers.nodes import Nodes, mask_password
@@ -27,8 +20,19 @@ from actors.configuration import Settings, no_default_broker, read
 from actors.encoding import Encoder
 from actors.errors import SettingsError
 from actors.loading import Boot
-from middleware import AsyncIO, Callbacks, GroupCallbacks, Idempotency, RecordedResults, RestoreArguments, TimeLimit
+from middleware import (
+    AgeLimit,
+    AsyncIO,
+    Callbacks,
+    GroupCallbacks,
+    Idempotency,
+    RecordedResults,
+    RestoreArguments,
+    Retries,
+    TimeLimit,
+)
 from middleware.policy import Defaults
+from middleware.retry_policy import RetryDefaults
 from middleware.stores import RedisStore, Store
 
 log = logging.getLogger("actors")
@@ -198,7 +202,7 @@ def middleware() -> list[Middleware]:
         Pipelines(),
         GroupCallbacks(store=store),
         Results(backend=RecordedResults(store=store), store_results=True),
-        Retries(max_retries=5),
+        Retries(defaults=retry_defaults),
         AsyncIO(),
         RestoreArguments(),
         TimeLimit(),
@@ -213,6 +217,18 @@ def idempotency_defaults() -> Defaults:
     """
     current = settings()
     return Defaults(ttl_ms=current.idempotency_ttl_ms, lease_ms=current.idempotency_lease_ms)
+
+
+def retry_defaults() -> RetryDefaults:
+    """Return the retry options of actors that do not say otherwise.
+
+    Raises:
+        SettingsError: a setting is malformed.
+    """
+    current = settings()
+    return RetryDefaults(
+        max_retries=current.max_retries, min_backoff_ms=current.min_backoff_ms, max_backoff_ms=current.max_backoff_ms
+    )
 
 
 broker = RabbitmqBroker(_rabbitmq_options, middleware=middleware())

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from actors.brokers.nodes import mask_password
 from actors.errors import SettingsError
+from middleware.options import YEAR_MS
 from middleware.suggestion import did_you_mean
 
 PREFIX = "ACTORS_"
@@ -22,7 +23,6 @@ TEST_PREFIX = "ACTORS_TEST_"
 BROKER_SCHEMES = ("amqp", "amqps")
 STORE_SCHEMES = ("redis", "rediss")
 QUEUE_NAME = r"^[A-Za-z_][A-Za-z0-9._-]*$"
-_TEN_YEARS_MS = 10 * 366 * 86_400_000
 
 
 def _one_of(schemes: tuple[str, ...], example: str) -> AfterValidator:
@@ -112,9 +112,18 @@ class Settings(BaseSettings):
     publish_window: int = Field(500, ge=1, description="messages published and not yet confirmed, a process")
     max_message_bytes: int = Field(131_072, ge=256, description="a larger message is refused at send")
 
+    max_retries: int = Field(5, ge=0, description="how often a failed message is tried again")
+    min_backoff_ms: Annotated[int, Field(gt=0, le=YEAR_MS)] = Field(
+        15_000, description="the shortest pause before a retry; pauses double from there"
+    )
+    # After the shortest, against which it is held.
+    max_backoff_ms: Annotated[int, Field(gt=0, le=YEAR_MS)] = Field(
+        604_800_000, description="the longest pause before a retry"
+    )
+
     idempotency_lease_ms: int = Field(30_000, ge=100, description="how long a silent worker keeps the keys it holds")
     # After the lease, against which it is held.
-    idempotency_ttl_ms: int = Field(86_400_000, gt=0, le=_TEN_YEARS_MS, description="how long a key is remembered")
+    idempotency_ttl_ms: int = Field(86_400_000, gt=0, le=10 * YEAR_MS, description="how long a key is remembered")
 
     @property
     def store_prefix(self) -> str:
@@ -126,6 +135,14 @@ class Settings(BaseSettings):
     def _needs_classic_queues(cls, value: int | None, info: ValidationInfo) -> int | None:
         if value is not None and info.data.get("queue_type") != "classic":
             raise ValueError("only classic queues have such priorities; set ACTORS_QUEUE_TYPE=classic, or unset it")
+        return value
+
+    @field_validator("max_backoff_ms")
+    @classmethod
+    def _not_below_the_shortest(cls, value: int, info: ValidationInfo) -> int:
+        shortest = info.data.get("min_backoff_ms", 0)
+        if value < shortest:
+            raise ValueError(f"it is shorter than {variable('min_backoff_ms')}, which is {shortest}")
         return value
 
     @field_validator("idempotency_ttl_ms")

@@ -11,12 +11,15 @@ import dramatiq
 from dramatiq.brokers.stub import StubBroker
 
 from actors.arguments import Parameters
-from actors.assembly import idempotency_defaults, queue_of
+from actors.assembly import idempotency_defaults, queue_of, retry_defaults
 from actors.configuration import QUEUE_NAME
 from actors.errors import ArgumentsError, DeclarationError
 from middleware.keys import InvalidKey
 from middleware.options import InvalidPolicy, milliseconds
 from middleware.policy import DURATIONS, OPTIONS, Policy, PolicyOptions
+from middleware.predicates import Predicate
+from middleware.retry_policy import DURATIONS as RETRY_DURATIONS
+from middleware.retry_policy import RetryOptions, RetryPolicy
 from middleware.suggestion import did_you_mean
 
 P = ParamSpec("P")
@@ -26,24 +29,19 @@ R = TypeVar("R")
 _MESSAGE_OPTIONS = {"broker_priority", "pipe_target"}
 
 
-class SharedOptions(PolicyOptions, total=False):
-    """Options that an actor may have, and each of its messages otherwise: those of ``PolicyOptions``, and these.
+class SharedOptions(PolicyOptions, RetryOptions, total=False):
+    """Options that an actor may have, and each of its messages otherwise.
+
+    Those of ``PolicyOptions`` and ``RetryOptions``, and these.
 
     Attributes:
-        max_retries: how often a failed message is tried again; None for no limit.
-        min_backoff, max_backoff: bounds of the pause before a retry, in milliseconds.
         time_limit: milliseconds after which an attempt is interrupted.
-        max_age: milliseconds after which a message that has not started is skipped.
-        on_retry_exhausted: the name of an actor that is sent a message that has used up its retries.
+        on_retry_exhausted: the name of an actor that is sent a message which its limits or its predicate give up.
         notify_shutdown: whether an attempt is interrupted when its worker stops.
         pipe_ignore: whether a pipeline keeps the result of the message before from this one.
     """
 
-    max_retries: int | None
-    min_backoff: int
-    max_backoff: int
     time_limit: float
-    max_age: float
     on_retry_exhausted: str
     notify_shutdown: bool
     pipe_ignore: bool
@@ -68,7 +66,9 @@ class ActorOptions(SharedOptions, total=False):
     """Options of an actor: those of :class:`SharedOptions`, and these.
 
     Attributes:
-        retry_when: called with the number of retries so far and the error; decides alone whether to retry.
+        retry_when: called with the number of retries so far and the error; returns True or False, a timedelta to be
+            tried again after it, or None for what the other options say. Or a ``Retryable``, such as
+            ``by_type(ConnectionError) | by_status(429, 503)``. The limits hold whatever it says.
         throws: errors that are expected, and never retried.
         on_success, on_failure: the name of an actor that is sent the outcome.
         idempotency_key: a format string over the arguments, such as ``"charge:{order_id}"``, or a function that
@@ -76,7 +76,7 @@ class ActorOptions(SharedOptions, total=False):
             message id, so that copies of one message run once.
     """
 
-    retry_when: Callable[[int, BaseException], bool]
+    retry_when: Predicate | None
     throws: type[BaseException] | tuple[type[BaseException], ...]
     on_success: str
     on_failure: str
@@ -97,7 +97,7 @@ class Actor(dramatiq.Actor[P, R]):
         options: dict[str, Any],
     ) -> None:
         self.parameters = Parameters(fn, actor_name)
-        self.policy = _policy(options, fn, actor_name)
+        self.policy, self.retry_policy = _policies(options, fn, actor_name)
         self.declared_queue = queue_name
         super().__init__(
             fn,
@@ -169,7 +169,7 @@ class Actor(dramatiq.Actor[P, R]):
         if options:
             known = self.broker.actor_options | OPTIONS | _MESSAGE_OPTIONS
             _refuse_unknown(self.actor_name, options, known, {"delay", "eta"})
-            options = _in_message(options, self.policy)
+            options = _in_message(options, self.policy, self.retry_policy)
         return super().message_with_options(args=args, kwargs=kwargs, **options)
 
 
@@ -263,21 +263,22 @@ def _refuse_unimportable(name: str, fn: Callable[..., Any]) -> None:
         )
 
 
-def _policy(options: Mapping[str, Any], fn: Callable[..., Any], name: str) -> Policy:
+def _policies(options: Mapping[str, Any], fn: Callable[..., Any], name: str) -> tuple[Policy, RetryPolicy]:
     try:
-        return Policy.of(options, fn, name, idempotency_defaults())
+        return Policy.of(options, fn, name, idempotency_defaults()), RetryPolicy.of(options, name, retry_defaults())
     except (InvalidKey, InvalidPolicy) as invalid:
         raise DeclarationError(str(invalid)) from None
 
 
-def _in_message(options: dict[str, Any], policy: Policy) -> dict[str, Any]:
+def _in_message(options: dict[str, Any], *policies: Policy | RetryPolicy) -> dict[str, Any]:
     """Return a message's options as they travel: durations in milliseconds."""
     own = {
-        name: milliseconds(value) if name in DURATIONS and isinstance(value, timedelta) else value
+        name: milliseconds(value) if name in DURATIONS | RETRY_DURATIONS and isinstance(value, timedelta) else value
         for name, value in options.items()
     }
     try:
-        policy.overridden_by(own)
+        for policy in policies:
+            policy.overridden_by(own)
     except (InvalidKey, InvalidPolicy) as invalid:
         raise DeclarationError(str(invalid)) from None
     return own

@@ -1,25 +1,34 @@
 """Middleware for Dramatiq, one class a file; each works on any Dramatiq broker."""
 
+from middleware.age_limit import AgeLimit
 from middleware.async_io import AsyncIO
 from middleware.attempt import Attempt, NoAttempt, current
 from middleware.callbacks import Callbacks
 from middleware.group_callbacks import GroupCallbacks
 from middleware.guard import Guard
 from middleware.idempotency import Idempotency
+from middleware.predicates import FailedAttempt, Retryable, by_status, by_type
 from middleware.restore_arguments import RestoreArguments
 from middleware.results import RecordedResults
+from middleware.retries import Retries
 from middleware.time_limit import TimeLimit
 
 __all__ = [
+    "AgeLimit",
     "AsyncIO",
     "Attempt",
     "Callbacks",
+    "FailedAttempt",
     "GroupCallbacks",
     "Guard",
     "Idempotency",
     "NoAttempt",
     "RecordedResults",
     "RestoreArguments",
+    "Retries",
+    "Retryable",
     "TimeLimit",
+    "by_status",
+    "by_type",
     "current",
 ]

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from typing import Any
 
 import dramatiq
-from dramatiq.middleware import Callbacks as DramatiqCallbacks
+from dramatiq.middleware import Middleware
+
+from middleware.failure import failure_of
 
 _CALLBACKS = uuid.UUID("2c0d6d0a-5a56-5bb0-9c8e-0d6d2f2a7c41")
 
 
-class Callbacks(DramatiqCallbacks):
-    """Dramatiq's success and failure callbacks, whose message ids follow from that of the message.
+class Callbacks(Middleware):
+    """Sends a message and its outcome to the actors that wait for them, when it has ended; in place of Dramatiq's.
 
-    A message that comes again after its work was done sends its callback again. By the id the copy is known as one,
-    and the callback's actor runs once.
+    ``on_success`` is sent when it is done, and ``on_failure`` when it has failed for good, however that came. An
+    attempt that is tried again is no end.
+
+    A message that comes again after its end sends its callbacks again. Their message ids follow from that of the
+    message, so that a copy is known as one, and the callback's actor runs once.
     """
+
+    @property
+    def actor_options(self) -> set[str]:
+        """The options that actors and messages have for it."""
+        return {"on_success", "on_failure"}
 
     def after_process_message(
         self,
@@ -26,21 +37,22 @@ class Callbacks(DramatiqCallbacks):
         result: Any = None,
         exception: BaseException | None = None,
     ) -> None:
-        """Send the message and its outcome to the actor that waits for them, if there is one."""
-        if exception is not None:
-            # Retries counts an attempt before this, but not one that it gives up at once: the flag keeps the two apart.
-            attempt = f"{message.options.get('retries', 0)} {message.failed}"
-            outcome = {"type": type(exception).__name__, "message": str(exception)}
-            _send(broker, message, "on_failure", outcome, attempt=attempt)
-        elif not message.failed:
-            _send(broker, message, "on_success", result)
+        """Tell who waits for the success of *message*."""
+        if exception is None and not message.failed:
+            tell(broker, message, "on_success", result)
+
+    def before_nack(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        """Tell who waits for the failure of *message*: whatever fails for good passes here."""
+        tell(broker, message, "on_failure", asdict(failure_of(message)))
 
 
-def _send(
-    broker: dramatiq.Broker, message: dramatiq.MessageProxy, option: str, outcome: object, *, attempt: str = ""
-) -> None:
-    name = message.options.get(option) or broker.get_actor(message.actor_name).options.get(option)
+def tell(broker: dramatiq.Broker, message: dramatiq.MessageProxy, option: str, outcome: object) -> None:
+    """Send *message* and *outcome* to the actor that *option* names, of the message or else of its actor."""
+    # The message of an unknown actor may have options all the same.
+    actor = broker.actors.get(message.actor_name)
+    name = message.options.get(option) or (actor.options.get(option) if actor is not None else None)
     if name:
         callback = broker.get_actor(name).message(message.asdict(), outcome)
-        message_id = uuid.uuid5(_CALLBACKS, f"{message.message_id} {option} {attempt}")
+        # A dead letter that is replayed, and ends again, has more retries behind it.
+        message_id = uuid.uuid5(_CALLBACKS, f"{message.message_id} {option} {message.options.get('retries', 0)}")
         broker.enqueue(callback.copy(message_id=str(message_id)))

@@ -20,6 +20,7 @@ from middleware.guarded import Guarded, concludes
 from middleware.keys import InvalidKey, digest, fingerprint
 from middleware.leases import Leases
 from middleware.options import InvalidPolicy
+from middleware.per_actor import PerActor
 from middleware.policy import OPTIONS, Defaults, Policy
 from middleware.stores import Answer, Claim, Ending, Outcome, Request, Store, StoreUnavailable, Verdict
 
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 
 # How long a worker thread waits between two questions to a store that does not answer, in seconds.
 PROBE_EVERY_S = 0.5
-# What a message may have otherwise than its actor.
-_OVERRIDES = OPTIONS | {"store_results"}
 
 
 class GivenBack(SkipMessage):
@@ -56,18 +55,12 @@ class Guard:
     def __init__(self, store: Callable[[], Store], defaults: Callable[[], Defaults]) -> None:
         self.leases = Leases(store)
         self.counts: Counter[str] = Counter()
+        #: Returns the options in effect for a message of an actor.
+        self.policy = PerActor(
+            lambda actor: Policy.of(actor.options, actor.fn, actor.actor_name, defaults()), OPTIONS | {"store_results"}
+        )
         self._store = store
-        self._defaults = defaults
-        self._policies: dict[str, tuple[dramatiq.Actor[..., Any], Policy]] = {}
         self._stopping = threading.Event()
-
-    def policy(self, actor: dramatiq.Actor[..., Any], message: dramatiq.Message[Any]) -> Policy:
-        """Return the options in effect for *message*."""
-        known, policy = self._policies.get(actor.actor_name, (None, None))
-        if known is not actor or policy is None:
-            policy = Policy.of(actor.options, actor.fn, actor.actor_name, self._defaults())
-            self._policies[actor.actor_name] = (actor, policy)
-        return policy if _OVERRIDES.isdisjoint(message.options) else policy.overridden_by(message.options)
 
     def admits(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> bool:
         """Return whether the store is to be asked before *message* may start."""

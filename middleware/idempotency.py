@@ -9,11 +9,13 @@ from typing import Any
 
 import dramatiq
 from dramatiq.errors import ActorNotFound
-from dramatiq.middleware import Callbacks, GroupCallbacks, Middleware, MiddlewareError, Pipelines, SkipMessage
+from dramatiq.middleware import GroupCallbacks, Middleware, MiddlewareError, Pipelines, SkipMessage
 from dramatiq.results import ResultError
 
+from middleware.age_limit import note_due
 from middleware.attempt import Attempt, set_current
-from middleware.errors_as_text import error_of, text_of
+from middleware.callbacks import Callbacks
+from middleware.failure import Failure, Reason, failure_of, give_up
 from middleware.guard import Guard
 from middleware.guarded import Guarded, concludes
 from middleware.keys import InvalidKey
@@ -125,8 +127,7 @@ class Idempotency(Middleware):
             return
         retries = message.options.get("retries", 0)
         if message.failed or (exception is not None and guarded.retry_ms is None and not _is_requeued(message)):
-            error = text_of(exception) if exception is not None else str(message.options.get("traceback", ""))
-            self.guard.end(guarded, Ending.FAILED, error=error, retries=retries)
+            self.guard.end(guarded, Ending.FAILED, error=failure_of(message).text(), retries=retries)
         elif exception is not None:
             due_ms = max(0, (guarded.retry_ms or 0) - EARLY_MS)
             self.guard.end(guarded, Ending.WAITING, due_ms=due_ms, retries=retries)
@@ -143,8 +144,8 @@ class Idempotency(Middleware):
         if guarded.lease is not None:
             # Another middleware has skipped it after all.
             if message.failed:
-                error = str(message.options.get("traceback", "skipped"))
-                self.guard.end(guarded, Ending.FAILED, error=error, retries=message.options.get("retries", 0))
+                retries = message.options.get("retries", 0)
+                self.guard.end(guarded, Ending.FAILED, error=failure_of(message).text(), retries=retries)
             else:
                 self.guard.end(guarded, Ending.ABANDONED if _is_requeued(message) else Ending.FORGOTTEN)
             self._record(guarded, message)
@@ -168,8 +169,7 @@ class Idempotency(Middleware):
             guarded = self.guard.guarded(broker, message)
         except (InvalidKey, InvalidPolicy) as error:
             self.guard.unguarded(broker, message)
-            message.options["traceback"] = str(error)
-            message.fail()
+            give_up(message, Failure.of(error, Reason.UNDECODABLE))
             raise Refused(str(error)) from error
         if not self.guard.claim(guarded, message):
             raise Refused(_refusal(guarded, message))
@@ -190,6 +190,7 @@ class Idempotency(Middleware):
         if answer.verdict is Verdict.BUSY and not message.failed:
             if same or guarded.policy.on_duplicate == "wait" or _has_followers(broker, message):
                 delay = answer.remaining_ms + 1 if same else min(answer.remaining_ms + 1, LOOK_AGAIN_MS)
+                note_due(message)
                 broker.enqueue(message._message, delay=delay)
                 self.guard.count("later", request, f"message {answer.owner} holds it; it looks again in {delay} ms")
             else:
@@ -201,8 +202,6 @@ class Idempotency(Middleware):
             self.guard.count("duplicate", request, f"it is closed: {answer.verdict}, by message {answer.owner}")
         elif answer.verdict is Verdict.FAILED:
             self.guard.count("failed", request, "it has failed for good; its dead letter is forwarded once more")
-            _adopt(message, answer.retries)
-            self._advance(broker, message, exception=error_of(answer.error))
         else:
             self.guard.count(answer.verdict, request, str(message.options.get("traceback")))
 
@@ -211,19 +210,14 @@ class Idempotency(Middleware):
             result = value_of(answer.result)
         except ResultError as error:
             if message.options.get("pipe_target") is not None:
-                message.options["traceback"] = f"its pipeline can't go on: {error}"
-                message.fail()
+                give_up(message, Failure.of(error), traceback=f"its pipeline can't go on: {error}")
                 return
             result = None
-        self._advance(broker, message, result=result)
-
-    def _advance(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, **ended: Any) -> None:
-        """Let groups, pipelines and callbacks go on as if *message* had run now."""
-        kinds = (Callbacks,) if "exception" in ended else (Callbacks, Pipelines, GroupCallbacks)
+        # Groups, pipelines and callbacks go on as if the message had run now.
         for each in reversed(broker.middleware):
-            if isinstance(each, kinds):
+            if isinstance(each, Callbacks | Pipelines | GroupCallbacks):
                 go_on: Any = each.after_process_message
-                go_on(broker, message, **ended)
+                go_on(broker, message, result=result)
 
 
 def _refusal(guarded: Guarded, message: dramatiq.MessageProxy) -> str:
@@ -231,24 +225,35 @@ def _refusal(guarded: Guarded, message: dramatiq.MessageProxy) -> str:
     answer, request = guarded.answer, guarded.request
     assert answer is not None  # noqa: S101
     assert request is not None  # noqa: S101
-    same = answer.owner == message.message_id
-    reason = ""
+    prefix = f"idempotency key {request.key!r}: "
+    failure = _failure(answer, guarded, same=answer.owner == message.message_id)
+    if failure is None:
+        return f"{prefix}{answer.verdict}"
+    if answer.verdict is Verdict.FAILED:
+        _adopt(message, answer.retries)
+        text = f"{prefix}failed before: {failure.type}: {failure.message}"
+    else:
+        text = f"{prefix}{failure.message}"
+    give_up(message, failure, traceback=text)
+    return text
+
+
+def _failure(answer: Answer, guarded: Guarded, *, same: bool) -> Failure | None:
+    """Return why a message that gets *answer* is dead-lettered; None if it is not."""
     match answer.verdict:
         case Verdict.CONFLICT:
-            reason = f"conflict: message {answer.owner} has used it with other arguments"
-        case Verdict.POISON:
-            reason = f"poison: its workers were lost {answer.lost} times"
-        case Verdict.UNKNOWN if same:
-            reason = "parked: its worker was lost, and nobody knows whether it was done"
-        case Verdict.FAILED if same:
-            reason = f"failed before: {answer.error}"
+            text = f"conflict: message {answer.owner} has used it with other arguments"
+            return Failure(Reason.CONFLICT, "Conflict", text)
         case Verdict.BUSY if not same and guarded.policy.on_duplicate == "error":
-            reason = f"duplicate: message {answer.owner} holds it"
-    text = f"idempotency key {request.key!r}: {reason or answer.verdict}"
-    if reason:
-        message.fail()
-        message.options["traceback"] = text
-    return text
+            return Failure(Reason.CONFLICT, "Duplicate", f"duplicate: message {answer.owner} holds it")
+        case Verdict.POISON:
+            return Failure(Reason.POISON, "Poison", f"poison: its workers were lost {answer.lost} times")
+        case Verdict.UNKNOWN if same:
+            text = "parked: its worker was lost, and nobody knows whether it was done"
+            return Failure(Reason.POISON, "Parked", text)
+        case Verdict.FAILED if same:
+            return Failure.from_text(answer.error)
+    return None
 
 
 def _adopt(message: dramatiq.MessageProxy, retries: int) -> None:

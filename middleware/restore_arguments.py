@@ -7,6 +7,8 @@ import logging
 import dramatiq
 from dramatiq.middleware import Middleware, SkipMessage
 
+from middleware.failure import Failure, Reason, give_up
+
 log = logging.getLogger(__name__)
 
 
@@ -30,8 +32,7 @@ class RestoreArguments(Middleware):
             args, kwargs = restore(message.args, message.kwargs)
         except (TypeError, ValueError) as error:
             log.error("message %s goes to the dead letters: %s", message.message_id, error)
-            message.options["traceback"] = str(error)
-            message.fail()
+            give_up(message, Failure.of(error, Reason.UNDECODABLE))
             raise ArgumentsRefused(str(error)) from error
         # Seen by the actor's call only: what a retry or a dead letter publishes is the message as it came.
         message.args, message.kwargs = args, kwargs

@@ -13,7 +13,7 @@ from dramatiq.errors import DecodeError
 from dramatiq.results import ResultBackend, ResultError, ResultFailure, ResultMissing, ResultTimeout
 from dramatiq.results.backend import DEFAULT_TIMEOUT
 
-from middleware.errors_as_text import error_of
+from middleware.failure import Failure
 from middleware.keys import digest, fingerprint
 from middleware.policy import Policy
 from middleware.stores import Record, State, Store, StoreUnavailable
@@ -239,9 +239,8 @@ def _differs(record: Record, message: dramatiq.Message[Any], policy: Policy) -> 
 def _result(record: Record, message: dramatiq.Message[Any], actor: dramatiq.Actor[..., Any] | None) -> Any:
     """Return the result that an ended *record* holds, or raise what it holds instead."""
     if record.state is State.FAILED:
-        error = error_of(record.error)
-        name = type(error).__name__
-        raise ResultFailure(f"actor raised {name}: {error}", name, str(error))
+        failure = Failure.from_text(record.error)
+        raise ResultFailure(f"actor raised {failure.type}: {failure.message}", failure.type, failure.message)
     if record.state is State.UNKNOWN:
         raise ResultUnknown(
             f"{_of(message)} is not known: its worker was lost after it had started, and it is parked; "

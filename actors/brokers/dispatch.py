@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import dramatiq
@@ -47,7 +47,11 @@ class Dispatch(dramatiq.Broker):
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
         """Call ``before_<signal>`` of each middleware, first to last; only a ``MiddlewareError`` stops it."""
-        for hook in self._listening("before_" + signal):
+        hooks = self._listening("before_" + signal)
+        if signal == "nack":
+            self._end(hooks, *args)
+            return
+        for hook in hooks:
             try:
                 hook(self, *args, **kwargs)
             except MiddlewareError:
@@ -57,20 +61,28 @@ class Dispatch(dramatiq.Broker):
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
         """Call ``after_<signal>`` of each middleware, last to first, whatever the others raise."""
-        ends_attempt = signal in ("process_message", "skip_message")
-        if ends_attempt:
-            self._ending.outbox = getattr(args[0], "outbox", None)
+        hooks = reversed(self._listening("after_" + signal))
+        if signal in ("process_message", "skip_message"):
+            self._end(hooks, *args, **kwargs)
+            return
+        for hook in hooks:
+            try:
+                hook(self, *args, **kwargs)
+            except Exception:
+                log.critical("unexpected failure in %r", hook, exc_info=True)
+
+    def _end(self, hooks: Iterable[Callable[..., None]], message: dramatiq.MessageProxy, **outcome: Any) -> None:
+        """Call the *hooks* of an attempt that ends; hold back what they enqueue, and lose nothing where they fail."""
+        self._ending.outbox = getattr(message, "outbox", None)
         try:
-            for hook in reversed(self._listening("after_" + signal)):
+            for hook in hooks:
                 try:
-                    hook(self, *args, **kwargs)
+                    hook(self, message, **outcome)
                 except Exception as error:
                     log.critical("unexpected failure in %r", hook, exc_info=True)
-                    if ends_attempt:
-                        _keep(args[0], error, attempt_failed=kwargs.get("exception") is not None)
+                    _keep(message, error, attempt_failed=outcome.get("exception") is not None)
         finally:
-            if ends_attempt:
-                self._ending.outbox = None
+            self._ending.outbox = None
 
     def _listening(self, name: str) -> list[Callable[..., None]]:
         # Middleware is also inserted into the list directly, by error trackers for example.

@@ -29,6 +29,7 @@ from actors.brokers.sender import Following, Outgoing, Sender
 from actors.brokers.topology import Topology
 from actors.encoding import check_size
 from actors.errors import NotEncodable
+from middleware.trail import trail_of
 
 Message = dramatiq.Message[Any]
 
@@ -261,7 +262,9 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         self.emit_before("enqueue", message, delay)
         self.declare_queue(message.queue_name)
         body = message.encode()
-        check_size(body, self.options().max_message_bytes, message.actor_name)
+        # One that has been accepted is not refused for what its attempts have added.
+        if not trail_of(message):
+            check_size(body, self.options().max_message_bytes, message.actor_name)
         return Outgoing(message, body, delay, None if delay is None else time.time_ns() // 1_000_000 + delay)
 
 

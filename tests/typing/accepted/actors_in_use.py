@@ -7,7 +7,7 @@ from typing import Any, assert_type
 import dramatiq
 
 import actors
-from actors import actor, enqueue_many
+from actors import FailedAttempt, Retryable, actor, by_status, by_type, enqueue_many
 from actors.testing import Drained, EnqueuedMessage, StubBroker, assert_enqueued, drain, enqueued, stub_broker
 
 
@@ -23,7 +23,8 @@ def charge(order_id: int, cents: int = 0) -> str:
     max_retries=None,
     min_backoff=1_000,
     max_backoff=60_000,
-    retry_when=lambda retries, error: retries < 3 and isinstance(error, ConnectionError),
+    jitter=False,
+    retry_when=lambda retries, error: None if retries < 3 else isinstance(error, ConnectionError),
     throws=(ValueError, KeyError),
     time_limit=60_000,
     max_age=3_600_000,
@@ -97,7 +98,7 @@ charge.send_with_options(
     min_backoff=1,
     max_backoff=2,
     time_limit=1.5,
-    max_age=1.5,
+    max_age=5_000,
     on_success=report,
     on_failure="report",
     on_retry_exhausted="report",
@@ -134,3 +135,20 @@ def in_a_test() -> None:
         assert_type(assert_enqueued(charge, args=(1, 2), delay=timedelta(minutes=5)), list[EnqueuedMessage])
         broker.clock.advance(timedelta(minutes=5))
         assert_type(drain("default", with_delays=True), Drained)
+
+
+@actor(
+    min_backoff=timedelta(seconds=1),
+    max_age=timedelta(hours=1),
+    retry_when=by_type(ConnectionError) & ~by_type(ConnectionRefusedError) | by_status(429, 503),
+)
+def call() -> None: ...
+
+
+class OnceForLargeOrders(Retryable):
+    def decide(self, attempt: FailedAttempt) -> timedelta | None:
+        return timedelta(seconds=attempt.retries) if attempt.message.args[0] > 1_000 else None
+
+
+@actor(retry_when=OnceForLargeOrders())
+def order(cents: int) -> None: ...

@@ -1,118 +1,180 @@
+"""Who waits for the end of a message is told once, and only of its end."""
+
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from datetime import date
+from typing import Any, NoReturn
 
 import dramatiq
 import pytest
-from dramatiq.brokers.stub import StubBroker
-from dramatiq.middleware import Callbacks as DramatiqCallbacks
-from dramatiq.middleware import Retries
+from dramatiq.middleware import Middleware, SkipMessage
 
-from middleware.callbacks import Callbacks
+from actors import actor
+from actors.testing import StubBroker, drain
+
+Reports = list[tuple[str, dict[str, Any], Any]]
 
 
 @pytest.fixture
-def broker() -> StubBroker:
-    broker = StubBroker(middleware=[Callbacks(), Retries(min_backoff=1)])
-    declare(broker, "report")
-    declare(broker, "charge", on_success="report", on_failure="report", max_retries=1, throws=LookupError)
-    return broker
+def reports(stub_broker: StubBroker) -> Reports:
+    """What the callbacks were told: which, the message, and the outcome."""
+    told: Reports = []
+
+    def callback(name: str) -> None:
+        def tell(message: dict[str, Any], outcome: Any) -> None:
+            told.append((name, message, outcome))
+
+        actor(actor_name=name)(tell)
+
+    for name in ("succeeded", "failed", "exhausted"):
+        callback(name)
+    return told
 
 
-def declare(broker: StubBroker, name: str, **options: Any) -> dramatiq.Actor[..., Any]:
-    def fn(*args: Any) -> None: ...
-
-    return dramatiq.Actor(fn, broker=broker, actor_name=name, queue_name="default", priority=0, options=options)
-
-
-def charge(broker: StubBroker, message_id: str = "m-1", **options: Any) -> dramatiq.MessageProxy:
-    return dramatiq.MessageProxy(dramatiq.Message("default", "charge", (42,), {}, dict(options), message_id=message_id))
+def declare(work: Callable[..., Any], **options: Any) -> Any:
+    callbacks = {"on_success": "succeeded", "on_failure": "failed", "on_retry_exhausted": "exhausted"}
+    return actor(**{"actor_name": "charge", "min_backoff": 1, **callbacks, **options})(work)
 
 
-def reports(broker: StubBroker) -> list[dramatiq.Message[Any]]:
-    """Return what was sent to the callback's actor since the last call."""
-    bodies = [broker.queues["default"].get_nowait() for _ in range(broker.queues["default"].qsize())]
-    return [message for message in map(dramatiq.Message.decode, bodies) if message.actor_name == "report"]
+def fail() -> NoReturn:
+    raise ValueError("no")
 
 
-def ended(broker: StubBroker, message: dramatiq.MessageProxy, **ending: Any) -> dramatiq.Message[Any]:
-    broker.emit_after("process_message", message, **ending)
-    (report,) = reports(broker)
-    return report
+def drain_all() -> None:
+    drain(with_delays=True, raises=False)
 
 
-def test_a_success_sends_its_message_and_result_as_dramatiq_does(broker: StubBroker) -> None:
-    message = charge(broker)
-    ours = ended(broker, message, result=999)
-    broker.middleware[0] = DramatiqCallbacks()
-    theirs = ended(broker, message, result=999)
-
-    assert ours.args[1] == 999
-    assert ours.args[0]["message_id"] == "m-1"
-    assert {**ours.asdict(), "message_id": "", "message_timestamp": 0} == {
-        **theirs.asdict(),
-        "message_id": "",
-        "message_timestamp": 0,
-    }
+def told(reports: Reports) -> list[tuple[str, Any]]:
+    return [(name, outcome) for name, _, outcome in reports]
 
 
-def test_a_failure_sends_its_message_and_error_as_dramatiq_does(broker: StubBroker) -> None:
-    report = ended(broker, charge(broker), exception=ValueError("no"))
-
-    assert report.args[0]["message_id"] == "m-1"
-    assert report.args[1] == {"type": "ValueError", "message": "no"}
+def failure(reason: str, kind: str = "ValueError", message: str = "no") -> dict[str, str]:
+    return {"reason": reason, "type": kind, "message": message}
 
 
-def test_the_callback_of_a_message_that_comes_again_has_the_same_id(broker: StubBroker) -> None:
-    first = ended(broker, charge(broker), result=999)
-    again = ended(broker, charge(broker), result=999)
-    other = ended(broker, charge(broker, "m-2"), result=999)
+def test_a_success_is_told_with_the_message_and_its_result(stub_broker: StubBroker, reports: Reports) -> None:
+    def charge() -> int:
+        return 999
 
-    assert first.message_id == again.message_id
-    assert first.message_id != other.message_id
+    message = declare(charge).send()
+    drain_all()
 
-
-def test_the_same_attempt_has_the_same_id_however_often_it_fails(broker: StubBroker) -> None:
-    first = ended(broker, charge(broker, retries=1), exception=ValueError("no"))
-    again = ended(broker, charge(broker, retries=1), exception=ValueError("still no"))
-
-    assert first.message_id == again.message_id
+    assert told(reports) == [("succeeded", 999)]
+    assert reports[0][1]["message_id"] == message.message_id
 
 
-def test_each_attempt_has_a_callback_of_its_own(broker: StubBroker) -> None:
-    ids = {
-        ended(broker, charge(broker), exception=ValueError("retried")).message_id,
-        ended(broker, charge(broker, retries=1), exception=ValueError("exhausted")).message_id,
-        ended(broker, charge(broker, retries=1), exception=LookupError("given up at once")).message_id,
-        ended(broker, charge(broker), exception=LookupError("given up at once")).message_id,
-        ended(broker, charge(broker), result=None).message_id,
-    }
+@pytest.mark.parametrize(
+    ("options", "reason", "exhausted"),
+    [
+        ({"max_retries": 2}, "exhausted", {"retries": 2, "max_retries": 2}),
+        ({"max_retries": 0}, "exhausted", {"retries": 0, "max_retries": 0}),
+        ({"retry_when": lambda retries, error: False}, "predicate", {"retries": 0, "max_retries": 5}),
+        ({"throws": ValueError}, "throws", None),
+        ({"max_age": 60_000, "min_backoff": 60_000}, "expired", {"retries": 0, "max_retries": 5}),
+    ],
+)
+def test_a_failure_is_told_once_however_many_attempts_it_took(
+    reports: Reports, options: dict[str, Any], reason: str, exhausted: dict[str, int] | None
+) -> None:
+    declare(fail, **options).send()
+    drain_all()
 
-    assert len(ids) == 5
-
-
-def test_a_message_may_name_another_actor_than_its_own(broker: StubBroker) -> None:
-    declare(broker, "silent")
-
-    assert ended(broker, charge(broker, on_success="report"), result=1).actor_name == "report"
-    broker.emit_after("process_message", charge(broker, on_success="silent"), result=1)
-    assert reports(broker) == []
-
-
-def test_without_a_callback_nothing_is_sent(broker: StubBroker) -> None:
-    declare(broker, "alone")
-    message = dramatiq.MessageProxy(dramatiq.Message("default", "alone", (), {}, {}))
-
-    broker.emit_after("process_message", message, result=1)
-    broker.emit_after("process_message", message, exception=ValueError("no"))
-
-    assert reports(broker) == []
+    expected: list[tuple[str, Any]] = [("failed", failure(reason))]
+    assert sorted(told(reports)) == sorted([*expected, *([("exhausted", exhausted)] if exhausted else [])])
 
 
-def test_a_message_that_was_failed_before_it_ran_has_not_succeeded(broker: StubBroker) -> None:
-    message = charge(broker)
-    message.fail()
+def test_a_message_that_expires_before_its_first_attempt_has_not_exhausted_its_retries(
+    stub_broker: StubBroker, reports: Reports
+) -> None:
+    declare(fail, max_age=1_000)
+    stub_broker.enqueue(dramatiq.Message("default", "charge", (), {}, {}, message_timestamp=0))
+    drain_all()
 
-    broker.emit_after("process_message", message, result=None)
+    ((name, outcome),) = told(reports)
+    assert (name, outcome["reason"], outcome["type"]) == ("failed", "expired", "Expired")
 
-    assert reports(broker) == []
+
+def test_a_conflict_is_told(reports: Reports) -> None:
+    charge = actor(actor_name="charge", idempotency_key="1", on_failure="failed")(lambda cents: None)
+    charge.send(1)
+    charge.send(2)
+    drain_all()
+
+    ((name, outcome),) = told(reports)
+    assert (name, outcome["reason"], outcome["type"]) == ("failed", "conflict", "Conflict")
+
+
+def test_arguments_that_do_not_fit_are_told(stub_broker: StubBroker, reports: Reports) -> None:
+    def charge(on: date) -> None: ...
+
+    declare(charge)
+    stub_broker.enqueue(dramatiq.Message("default", "charge", ("someday",), {}, {}))
+    drain_all()
+
+    ((name, outcome),) = told(reports)
+    assert (name, outcome["reason"]) == ("failed", "undecodable")
+
+
+def test_an_unknown_actor_is_told_to_whom_the_message_itself_names(stub_broker: StubBroker, reports: Reports) -> None:
+    stub_broker.enqueue(dramatiq.Message("default", "chrage", (), {}, {"on_failure": "failed"}))
+    drain_all()
+
+    assert told(reports) == [("failed", failure("unknown_actor", "ActorNotFound", "chrage"))]
+
+
+def test_a_middleware_that_fails_a_message_without_a_word_is_told(stub_broker: StubBroker, reports: Reports) -> None:
+    class Refuse(Middleware):
+        def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+            if message.actor_name == "charge":
+                message.fail()
+                raise SkipMessage("not today")
+
+    stub_broker.add_middleware(Refuse())
+    declare(fail).send()
+    drain_all()
+
+    assert told(reports) == [("failed", failure("", "SkipMessage", "not today"))]
+
+
+def test_a_retry_is_no_end(reports: Reports) -> None:
+    failures = iter([ValueError("once"), None])
+
+    def charge() -> None:
+        error = next(failures)
+        if error is not None:
+            raise error
+
+    declare(charge).send()
+    drain_all()
+
+    assert told(reports) == [("succeeded", None)]
+
+
+def test_a_copy_of_a_message_that_has_failed_tells_it_under_the_same_id(
+    stub_broker: StubBroker, reports: Reports
+) -> None:
+    message = declare(fail, max_retries=1).send()
+    drain_all()
+    stub_broker.enqueue(message)
+    drain_all()
+
+    assert sorted(told(reports)) == [
+        ("exhausted", {"retries": 1, "max_retries": 1}),
+        ("failed", failure("exhausted")),
+    ]
+
+
+def test_a_message_may_name_another_actor_than_its_own(reports: Reports) -> None:
+    charge: Any = actor(actor_name="charge", on_failure="succeeded", max_retries=0)(fail)
+    charge.send_with_options(on_failure="failed")
+    drain_all()
+
+    assert told(reports) == [("failed", failure("exhausted"))]
+
+
+def test_without_a_callback_nothing_is_sent(stub_broker: StubBroker, reports: Reports) -> None:
+    actor(actor_name="charge", max_retries=0)(fail).send()
+    drain_all()
+
+    assert told(reports) == []

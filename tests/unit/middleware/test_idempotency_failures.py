@@ -13,7 +13,7 @@ from dramatiq.middleware import Middleware, SkipMessage
 from actors import actor, assembly
 from actors.decorator import Actor
 from actors.testing import StubBroker, drain, enqueued
-from middleware.errors_as_text import error_of
+from middleware.failure import Failure
 from middleware.keys import digest
 from middleware.stores import Record
 from tests.conformance.stores.subject import claim, extended
@@ -171,7 +171,10 @@ def test_an_expected_error_is_recorded_as_final(stub_broker: StubBroker) -> None
     Failing(error=LookupError("no such order")).actor(throws=LookupError).send()
     drain(raises=False)
 
-    assert (record().state, repr(error_of(record().error))) == ("failed", "LookupError('no such order')")
+    assert (record().state, Failure.from_text(record().error)) == (
+        "failed",
+        Failure("throws", "LookupError", "no such order"),
+    )
 
 
 def test_a_message_that_grew_too_old_before_it_could_start_is_recorded_as_failed(stub_broker: StubBroker) -> None:

@@ -200,7 +200,11 @@ def test_a_final_failure_is_reported_once_when_a_message_comes_again(
     stub_broker.enqueue(message)
     drain(raises=False)
 
-    assert ran == {"pack": 1, "ship": 1, "{'type': 'LookupError', 'message': 'no such order'}": 1}
+    assert ran == {
+        "pack": 1,
+        "ship": 1,
+        "{'reason': 'exhausted', 'type': 'LookupError', 'message': 'no such order'}": 1,
+    }
 
 
 def test_the_first_message_and_its_duplicate_have_the_same_result(stub_broker: StubBroker, ran: Counter[str]) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware import Idempotency
-from middleware.errors_as_text import text_of
+from middleware.failure import Failure
 from middleware.keys import digest, fingerprint
 from middleware.results import (
     UNSTORED,
@@ -236,7 +236,7 @@ def test_a_message_that_has_not_ended_has_no_result_yet(application: Application
 def test_a_failed_message_raises_what_it_failed_with(application: Application, charge: Charge) -> None:
     message = charge.message(42)
 
-    application.end(message, Ending.FAILED, error=text_of(ValueError("no such order")))
+    application.end(message, Ending.FAILED, error=Failure.of(ValueError("no such order")).text())
 
     with pytest.raises(ResultFailure, match=r"^actor raised ValueError: no such order$") as failure:
         application.get(message)
@@ -380,7 +380,7 @@ def test_what_only_a_pipeline_completes_is_no_conflict_before_it_has_run(applica
 
 def test_anothers_failure_is_not_that_of_a_message_that_may_run_yet(application: Application, charge: Charge) -> None:
     first, second = keyed(charge, 42), keyed(charge, 42)
-    application.end(first, Ending.FAILED, error=text_of(ValueError("no")))
+    application.end(first, Ending.FAILED, error=Failure.of(ValueError("no")).text())
 
     with pytest.raises(ResultMissing):
         application.get(second)
@@ -393,7 +393,7 @@ def test_anothers_failure_is_that_of_the_duplicate_which_it_displaced(applicatio
     application.end(first, Ending.WAITING, due_ms=5)
     assert application.begin(second).verdict is Verdict.BUSY
     application.now += 60_000
-    application.end(first, Ending.FAILED, error=text_of(ValueError("no")))
+    application.end(first, Ending.FAILED, error=Failure.of(ValueError("no")).text())
 
     with pytest.raises(ResultFailure, match="no"):
         application.get(second)
@@ -405,7 +405,7 @@ def test_anothers_failure_is_not_that_of_a_duplicate_which_waits(application: Ap
     application.end(first, Ending.WAITING, due_ms=5)
     assert application.begin(second).verdict is Verdict.BUSY
     application.now += 60_000
-    application.end(first, Ending.FAILED, error=text_of(ValueError("no")))
+    application.end(first, Ending.FAILED, error=Failure.of(ValueError("no")).text())
 
     with pytest.raises(ResultMissing):
         application.get(second)
@@ -413,7 +413,7 @@ def test_anothers_failure_is_not_that_of_a_duplicate_which_waits(application: Ap
 
 def test_a_key_that_is_held_after_a_failure_fails_all(application: Application) -> None:
     charge = application.declare("charge", on_failed="hold")
-    application.end(keyed(charge, 42), Ending.FAILED, error=text_of(ValueError("no")))
+    application.end(keyed(charge, 42), Ending.FAILED, error=Failure.of(ValueError("no")).text())
 
     with pytest.raises(ResultFailure, match="no"):
         application.get(keyed(charge, 42))

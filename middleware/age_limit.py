@@ -1,0 +1,67 @@
+"""Does not start what has become too old."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import dramatiq
+from dramatiq.middleware import Middleware, SkipMessage
+
+from middleware.failure import Failure, Reason, give_up
+from middleware.per_actor import PerActor
+from middleware.retry_policy import RetryPolicy
+
+
+class AgeLimit(Middleware):
+    """Dead-letters messages that could have started longer than ``max_age`` ago; in place of Dramatiq's.
+
+    A message that is sent with a delay does not age before it is due.
+    """
+
+    def __init__(self) -> None:
+        self._policy = PerActor(lambda actor: RetryPolicy.of(actor.options, actor.actor_name), frozenset({"max_age"}))
+
+    @property
+    def actor_options(self) -> set[str]:
+        """The options that actors and messages have for it."""
+        return {"max_age"}
+
+    def before_enqueue(self, broker: dramatiq.Broker, message: dramatiq.Message[Any], delay: int | None) -> None:
+        """Note when a message that is sent with a delay can first run."""
+        if delay and "due" not in message.options and self._max_age_ms(broker, message):
+            message.options["due"] = _now_ms() + delay
+
+    def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        """Skip a message that is too old.
+
+        Raises:
+            SkipMessage: it is; it is marked as failed.
+        """
+        max_age_ms = self._max_age_ms(broker, message._message)
+        if not max_age_ms:
+            return
+        note_due(message)
+        age_ms = age_of(message)
+        if age_ms >= max_age_ms:
+            text = f"message {message.message_id} is {age_ms:,} ms old, and max_age is {max_age_ms:,} ms"
+            give_up(message, Failure(Reason.EXPIRED, "Expired", text))
+            raise SkipMessage(text)
+
+    def _max_age_ms(self, broker: dramatiq.Broker, message: dramatiq.Message[Any]) -> int | None:
+        actor = broker.actors.get(message.actor_name)
+        return self._policy(actor, message).max_age_ms if actor is not None else None
+
+
+def note_due(message: dramatiq.Message[Any] | dramatiq.MessageProxy) -> None:
+    """Note that *message*, if it was not sent with a delay, could run at once; before it is enqueued with one."""
+    message.options.setdefault("due", message.message_timestamp)
+
+
+def age_of(message: dramatiq.MessageProxy) -> int:
+    """Return for how many milliseconds *message* could have run."""
+    return max(0, _now_ms() - int(message.options.get("due", message.message_timestamp)))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

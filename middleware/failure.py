@@ -1,0 +1,87 @@
+"""Why a message is not tried again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import dramatiq
+from dramatiq.errors import ActorNotFound
+
+# A message is no log: longer texts are cut, at so many characters.
+LONGEST = 2_000
+
+
+class Reason(StrEnum):
+    """Why a message is dead-lettered.
+
+    ``EXHAUSTED``: it has failed as often as it may. ``PREDICATE``: its predicate refused another attempt, or could not
+    be asked. ``THROWS``: its actor expects this error. ``EXPIRED``: it is older than its ``max_age``. ``CONFLICT``: its
+    idempotency key belongs to another message. ``POISON``: its workers were lost. ``UNKNOWN_ACTOR``: no actor has its
+    name. ``UNDECODABLE``: it, its arguments or its options can't be read. ``TOO_LARGE``: what follows it can't be sent.
+    """
+
+    EXHAUSTED = "exhausted"
+    PREDICATE = "predicate"
+    THROWS = "throws"
+    EXPIRED = "expired"
+    CONFLICT = "conflict"
+    POISON = "poison"
+    UNKNOWN_ACTOR = "unknown_actor"
+    UNDECODABLE = "undecodable"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a message is not tried again.
+
+    Attributes:
+        reason: a :class:`Reason`; empty where another middleware has failed the message, and has not said why.
+        type: the name of the error's class.
+        message: the error's text.
+    """
+
+    reason: str
+    type: str
+    message: str
+
+    @classmethod
+    def of(cls, error: BaseException, reason: str = "") -> Failure:
+        """Return the failure of a message because of *error*."""
+        return cls(reason, type(error).__name__, str(error)[:LONGEST])
+
+    @classmethod
+    def from_text(cls, text: str) -> Failure:
+        """Return the failure that :meth:`text` was made of; of any other text, one with that message."""
+        try:
+            fields = json.loads(text)
+        except ValueError:
+            fields = None
+        if not isinstance(fields, Mapping):
+            return cls("", "Failure", text)
+        return cls(*(str(fields.get(name, "")) for name in cls.__slots__))
+
+    def text(self) -> str:
+        """Return what an idempotency record keeps of it."""
+        return json.dumps(asdict(self))
+
+
+def give_up(message: dramatiq.MessageProxy, failure: Failure, *, traceback: str = "") -> None:
+    """Mark *message* as failed for good; why is in its options ``failure`` and, for people, ``traceback``."""
+    message.options["failure"] = asdict(failure)
+    message.options["traceback"] = traceback or failure.message
+    message.fail()
+
+
+def failure_of(message: dramatiq.MessageProxy) -> Failure:
+    """Return why *message* has failed for good, as far as anybody has said."""
+    noted = message.options.get("failure")
+    if isinstance(noted, Mapping):
+        return Failure(*(str(noted.get(name, "")) for name in Failure.__slots__))
+    error = message._exception
+    if error is None:
+        return Failure("", "Failure", str(message.options.get("traceback", "")))
+    return Failure.of(error, Reason.UNKNOWN_ACTOR if isinstance(error, ActorNotFound) else "")
