@@ -53,6 +53,8 @@ def tell(broker: dramatiq.Broker, message: dramatiq.MessageProxy, option: str, o
     name = message.options.get(option) or (actor.options.get(option) if actor is not None else None)
     if name:
         callback = broker.get_actor(name).message(message.asdict(), outcome)
-        # A dead letter that is replayed, and ends again, has more retries behind it.
-        message_id = uuid.uuid5(_CALLBACKS, f"{message.message_id} {option} {message.options.get('retries', 0)}")
+        # A message succeeds once; a dead letter that is replayed can fail again, with more retries behind it. A copy of
+        # one that is done may be that of an earlier attempt.
+        end = "" if option == "on_success" else message.options.get("retries", 0)
+        message_id = uuid.uuid5(_CALLBACKS, f"{message.message_id} {option} {end}")
         broker.enqueue(callback.copy(message_id=str(message_id)))

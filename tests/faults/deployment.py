@@ -1,9 +1,11 @@
 """Workers of ``tests.faults.once`` on one RabbitMQ and one Redis, and a producer for them."""
 
+import random
 import re
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from tests.faults.effects import Effects
 from tests.faults.worker import Worker
 
 QUEUE = "default"
+# How many workers there are at least when one is killed.
+WARM_WORKERS = 4
 
 Message = dramatiq.Message[Any]
 
@@ -130,6 +134,18 @@ class Deployment:
         """Wait until the work of all *keys* has come to its end."""
         wanted = set(keys)
         until(lambda: wanted <= self.effects.done(), seconds=seconds, what=f"all of {len(wanted)} keys")
+
+    def kill_around_bursts(self, actor_name: str, keys: Sequence[str], kills: int, *, within_s: float) -> None:
+        """Send *keys* in as many bursts as *kills*; kill a warm worker within so many seconds of the start of each."""
+        burst = len(keys) // kills
+        for start in range(0, len(keys), burst):
+            until(lambda: len(self.warm()) >= WARM_WORKERS, seconds=60, what="warm workers")
+            victim = random.choice(self.warm())
+            self.start_one()
+            killer = threading.Timer(random.uniform(0, within_s), self.kill, [victim])
+            killer.start()
+            self.send(actor_name, keys[start : start + burst], pause_ms=random.randint(1, 3))
+            killer.join()
 
     def stop(self) -> None:
         """SIGTERM the workers, which record and ack what has ended, and wait for them."""

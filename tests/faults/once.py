@@ -7,6 +7,7 @@ written whole or not at all.
 
 import os
 import time
+from typing import Any
 
 from dramatiq.middleware import CurrentMessage
 
@@ -47,7 +48,40 @@ def stumble(key: str, pause_ms: int = 0) -> None:
         raise RuntimeError(f"attempt {number} fails")
 
 
-ACTORS = (count, charge, falter, stumble)
+@actor(
+    actor_name="once_end",
+    max_retries=1,
+    min_backoff=50,
+    on_success="once_succeeded",
+    on_failure="once_failed",
+    on_retry_exhausted="once_exhausted",
+)
+def end(key: str, pause_ms: int) -> None:
+    """Fail once, and then succeed, or fail for good where the key begins with ``bad``."""
+    time.sleep(pause_ms / 1000)
+    if key.startswith("bad") or current().number == 1:
+        raise RuntimeError("the end of an attempt")
+
+
+@actor(actor_name="once_succeeded", max_retries=0)
+def succeeded(message: dict[str, Any], result: None) -> None:
+    """Have the effect ``succeeded:KEY``, of the message's key."""
+    _effect(f"succeeded:{message['args'][0]}", 0)
+
+
+@actor(actor_name="once_failed", max_retries=0)
+def failed(message: dict[str, Any], error: dict[str, str]) -> None:
+    """Have the effect ``failed:KEY:REASON``."""
+    _effect(f"failed:{message['args'][0]}:{error['reason']}", 0)
+
+
+@actor(actor_name="once_exhausted", max_retries=0)
+def exhausted(message: dict[str, Any], limits: dict[str, int]) -> None:
+    """Have the effect ``exhausted:KEY:RETRIES``."""
+    _effect(f"exhausted:{message['args'][0]}:{limits['retries']}", 0)
+
+
+ACTORS = (count, charge, falter, stumble, end, succeeded, failed, exhausted)
 
 
 def _effect(key: str, pause_ms: int) -> int:

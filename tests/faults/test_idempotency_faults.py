@@ -1,10 +1,7 @@
 """Workers killed and replaced, RabbitMQ restarted: the work of each key is done once."""
 
 import logging
-import random
-import threading
 import time
-from collections.abc import Sequence
 
 import pytest
 
@@ -13,12 +10,10 @@ from middleware.keys import digest
 from middleware.stores import State
 from services.deadline import until
 from tests.faults.conftest import Deploy
-from tests.faults.deployment import Deployment
+from tests.faults.deployment import WARM_WORKERS
 from tests.faults.once import ATTEMPTS
 
 log = logging.getLogger(__name__)
-
-WARM_WORKERS = 4
 
 
 @pytest.mark.parametrize(
@@ -38,7 +33,7 @@ def test_every_key_is_done_once_though_workers_are_killed_at_random_instants(
     began = time.monotonic()
 
     # When one of the workers is killed around each burst
-    _kill_around_bursts(site, "once_count", keys, kills, within_s=0.06)
+    site.kill_around_bursts("once_count", keys, kills, within_s=0.06)
 
     # Then what was lost is done again one lease later, and all else is done once
     last_kill = time.monotonic()
@@ -91,7 +86,7 @@ def test_each_attempt_is_made_once_though_workers_are_killed_between_them(
     keys = [f"key-{number}" for number in range(messages)]
 
     # When workers are killed while they run, fail and are sent again
-    _kill_around_bursts(site, "once_stumble", keys, kills, within_s=0.4)
+    site.kill_around_bursts("once_stumble", keys, kills, within_s=0.4)
     attempts = {f"{key}#{number}" for key in keys for number in range(1, ATTEMPTS + 1)}
     site.wait_for(attempts, seconds=site.lease_s + 10)
     time.sleep(site.lease_s + 0.5)  # a copy that found its key held looks again within a lease
@@ -241,16 +236,3 @@ def test_a_message_that_may_have_run_is_told_so_also_after_rabbitmq_has_restarte
     assert site.effects.wrong(killed=site.killed) == []
     assert site.open_records() == []
     assert site.left() == {}
-
-
-def _kill_around_bursts(site: Deployment, actor_name: str, keys: Sequence[str], kills: int, *, within_s: float) -> None:
-    """Send *keys* in as many bursts as there are *kills*; kill a worker *within_s* seconds of the start of each."""
-    burst = len(keys) // kills
-    for start in range(0, len(keys), burst):
-        until(lambda: len(site.warm()) >= WARM_WORKERS, seconds=60, what="warm workers")
-        victim = random.choice(site.warm())
-        site.start_one()
-        killer = threading.Timer(random.uniform(0, within_s), site.kill, [victim])
-        killer.start()
-        site.send(actor_name, keys[start : start + burst], pause_ms=random.randint(1, 3))
-        killer.join()

@@ -165,6 +165,24 @@ def test_a_copy_of_a_message_that_has_failed_tells_it_under_the_same_id(
     ]
 
 
+def test_a_copy_of_an_earlier_attempt_tells_the_success_under_the_same_id(
+    stub_broker: StubBroker, reports: Reports
+) -> None:
+    failures = iter([ValueError("once"), None])
+
+    def charge() -> None:
+        error = next(failures)
+        if error is not None:
+            raise error
+
+    message = declare(charge).send()
+    drain_all()
+    stub_broker.enqueue(message)
+    drain_all()
+
+    assert told(reports) == [("succeeded", None)]
+
+
 def test_a_message_may_name_another_actor_than_its_own(reports: Reports) -> None:
     charge: Any = actor(actor_name="charge", on_failure="succeeded", max_retries=0)(fail)
     charge.send_with_options(on_failure="failed")
