@@ -9,6 +9,7 @@ import pika
 import pytest
 from dramatiq.middleware import Middleware
 
+import services
 from actors.assembly import middleware as default_middleware
 from actors.assembly import swap_store
 from actors.brokers.nodes import Nodes
@@ -111,6 +112,17 @@ def run_worker() -> Iterator[RunWorker]:
                 worker.stop(timeout=10_000)
 
         yield lambda broker, threads=4: stack.enter_context(running(broker, threads))
+
+
+@contextmanager
+def full(server: services.RabbitMQ, prefix: str, pattern: str) -> Iterator[None]:
+    """Let the classic queues whose names go on with *pattern* after *prefix* refuse messages for the block."""
+    definition = '{"max-length":0,"overflow":"reject-publish"}'
+    server.ctl("set_policy", prefix, f"^{prefix}\\.{pattern}", definition, "--apply-to", "queues")
+    try:
+        yield
+    finally:
+        server.ctl("clear_policy", prefix)
 
 
 @pytest.fixture

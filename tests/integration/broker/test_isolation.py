@@ -5,7 +5,6 @@ from typing import Any
 
 import dramatiq
 import pytest
-from dramatiq.middleware import Retries
 from pika import BasicProperties
 
 import services
@@ -13,8 +12,9 @@ from actors.brokers.nodes import Nodes
 from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
 from actors.brokers.topology import Topology
 from actors.errors import EnqueueError
+from middleware import Retries
 from services.deadline import until
-from tests.integration.broker.conftest import Declare, MakeBroker, RunWorker
+from tests.integration.broker.conftest import Declare, MakeBroker, RunWorker, full
 
 
 def test_delays_for_a_full_queue_do_not_stop_those_for_others(
@@ -28,9 +28,7 @@ def test_delays_for_a_full_queue_do_not_stop_those_for_others(
     ran: list[int] = []
     job = declare(broker, ran.append, actor_name="job")
     broker.declare_queue("full", ensure=True)
-    full = '{"max-length":0,"overflow":"reject-publish"}'
-    rabbitmq_server.ctl("set_policy", prefix, f"^{prefix}\\.full$", full, "--apply-to", "queues")
-    try:
+    with full(rabbitmq_server, prefix, "full$"):
         jam = [dramatiq.Message[None]("full", "job", (0,), {}, {}) for _ in range(100)]
         broker.enqueue_many(jam, delay=100)
         # The worker must not consume the full queue, or it would not stay full.
@@ -41,8 +39,6 @@ def test_delays_for_a_full_queue_do_not_stop_those_for_others(
             until(lambda: ran == [1], seconds=10, what="the delayed message of the healthy queue")
         finally:
             worker.stop()
-    finally:
-        rabbitmq_server.ctl("clear_policy", prefix)
 
 
 def test_a_sender_whose_clock_is_ahead_does_not_stop_other_delays(
@@ -99,23 +95,19 @@ def test_a_dead_letter_that_cannot_be_forwarded_does_not_run_its_job_in_a_hot_lo
     rabbitmq_server: services.RabbitMQ,
     prefix: str,
 ) -> None:
-    broker = make_broker(queue_type="classic", middleware=[Retries(max_retries=0)])
+    broker = make_broker(queue_type="classic", middleware=[Retries()])
     runs: list[float] = []
 
     def fail() -> None:
         runs.append(time.monotonic())
         raise LookupError
 
-    job = declare(broker, fail)
+    job = declare(broker, fail, max_retries=0)
     broker.declarations.dead("default")
-    full = '{"max-length":0,"overflow":"reject-publish"}'
-    rabbitmq_server.ctl("set_policy", prefix, f"^{prefix}\\.default\\.XQ$", full, "--apply-to", "queues")
-    try:
+    with full(rabbitmq_server, prefix, "default\\.XQ$"):
         job.send()
         run_worker(broker)
         until(lambda: len(runs) == 2, seconds=15, what="the job again")
-    finally:
-        rabbitmq_server.ctl("clear_policy", prefix)
     assert runs[1] - runs[0] > 1.5
     until(lambda: broker.get_queue_message_counts("default")[2] == 1, seconds=15, what="its dead letter")
 

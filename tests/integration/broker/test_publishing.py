@@ -18,7 +18,7 @@ from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
 from actors.brokers.topology import Topology
 from actors.errors import EnqueueError, MessageTooLarge, NotEncodable, QueueMismatch
 from services.deadline import until
-from tests.integration.broker.conftest import Declare, MakeBroker
+from tests.integration.broker.conftest import Declare, MakeBroker, full
 
 
 def message(**fields: Any) -> dramatiq.Message[None]:
@@ -84,20 +84,10 @@ def test_enqueue_many_names_what_was_not_confirmed(
     # A quorum queue takes some messages beyond its limit before it refuses.
     broker = make_broker(publish_attempts=2, queue_type="classic")
     broker.declare_queue("full", ensure=True)
-    rabbitmq_server.ctl(
-        "set_policy",
-        prefix,
-        f"^{prefix}\\.full",
-        '{"max-length":0,"overflow":"reject-publish"}',
-        "--apply-to",
-        "queues",
-    )
     messages = [message(queue_name=name) for name in ("default", "full", "default", "full")]
-    try:
-        with pytest.raises(EnqueueError, match="2 messages, the first of them message") as raised:
-            broker.enqueue_many(messages)
-    finally:
-        rabbitmq_server.ctl("clear_policy", prefix)
+    refused = pytest.raises(EnqueueError, match="2 messages, the first of them message")
+    with full(rabbitmq_server, prefix, "full"), refused as raised:
+        broker.enqueue_many(messages)
     assert raised.value.unconfirmed == [messages[1], messages[3]]
     assert broker.get_queue_message_counts("default")[0] == 2
     assert broker.get_queue_message_counts("full")[0] == 0

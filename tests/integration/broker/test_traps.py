@@ -11,15 +11,15 @@ from typing import Any
 
 import dramatiq
 import pytest
-from dramatiq.middleware import Retries
 
 import services
 from actors.brokers.nodes import Nodes
 from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
 from actors.brokers.topology import Topology
 from actors.errors import EnqueueError
+from middleware import Retries
 from services.deadline import until
-from tests.integration.broker.conftest import Declare, MakeBroker, RunWorker
+from tests.integration.broker.conftest import Declare, MakeBroker, RunWorker, full
 
 
 def ready(broker: RabbitmqBroker, queue: str = "default") -> int:
@@ -82,7 +82,9 @@ def test_a_message_of_another_queue_name_runs_and_its_thread_lives(
     until(lambda: ran == [1, 2], seconds=10, what="the next message, on the same thread")
 
 
+@pytest.mark.parametrize("idempotent", [False, True])
 def test_a_retry_that_cannot_be_published_requeues_its_message(
+    idempotent: bool,
     make_broker: MakeBroker,
     declare: Declare,
     run_worker: RunWorker,
@@ -90,7 +92,6 @@ def test_a_retry_that_cannot_be_published_requeues_its_message(
     prefix: str,
 ) -> None:
     broker = make_broker(
-        middleware=[Retries(max_retries=3, min_backoff=200, max_backoff=300)],
         # A quorum queue takes some messages beyond its limit before it refuses.
         queue_type="classic",
         publish_attempts=2,
@@ -104,21 +105,11 @@ def test_a_retry_that_cannot_be_published_requeues_its_message(
             raise RuntimeError("not yet")
 
     broker.declarations.holds()
-    rabbitmq_server.ctl(
-        "set_policy",
-        prefix,
-        f"^{prefix}\\.hold\\.",
-        '{"max-length":0,"overflow":"reject-publish"}',
-        "--apply-to",
-        "queues",
-    )
-    try:
-        declare(broker, job).send()
+    with full(rabbitmq_server, prefix, "hold\\."):
+        declare(broker, job, min_backoff=200, max_backoff=300, idempotent=idempotent).send()
         run_worker(broker, threads=1)
         until(lambda: len(attempts) == 2, seconds=20, what="the message again, though no retry could be published")
         assert holds_of(rabbitmq_server, prefix) == 0
-    finally:
-        rabbitmq_server.ctl("clear_policy", prefix)
     until(lambda: len(attempts) == 3, seconds=20, what="the attempt that succeeds")
     until(lambda: ready(broker) == 0, seconds=10, what="an empty queue")
     assert dead(broker) == 0
@@ -127,12 +118,12 @@ def test_a_retry_that_cannot_be_published_requeues_its_message(
 def test_a_dead_letter_holds_the_final_error(
     make_broker: MakeBroker, declare: Declare, run_worker: RunWorker, channel: Any, queue_type: str
 ) -> None:
-    broker = make_broker(middleware=[Retries(max_retries=0)], queue_type=queue_type)
+    broker = make_broker(middleware=[Retries()], queue_type=queue_type)
 
     def fail(order: int) -> None:
         raise LookupError(f"order {order} is gone")
 
-    sent = declare(broker, fail).send(7)
+    sent = declare(broker, fail, max_retries=0).send(7)
     run_worker(broker)
     until(lambda: dead(broker) == 1, seconds=10, what="the dead letter")
 
@@ -324,7 +315,7 @@ def test_a_message_of_a_wrong_shape_does_not_stop_the_queue(
 def test_plain_dramatiqs_dead_letter_queue_is_used_as_it_is(
     make_broker: MakeBroker, declare: Declare, run_worker: RunWorker, channel: Any
 ) -> None:
-    broker = make_broker(queue_type="classic", middleware=[Retries(max_retries=0)])
+    broker = make_broker(queue_type="classic", middleware=[Retries()])
     channel.queue_declare(
         broker.options().topology.dead("default").name, durable=True, arguments={"x-message-ttl": 604_800_000}
     )
@@ -332,7 +323,7 @@ def test_plain_dramatiqs_dead_letter_queue_is_used_as_it_is(
     def fail() -> None:
         raise LookupError
 
-    declare(broker, fail).send()
+    declare(broker, fail, max_retries=0).send()
     run_worker(broker)
     until(lambda: dead(broker) == 1, seconds=10, what="the dead letter")
     assert ready(broker) == 0
