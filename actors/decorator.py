@@ -15,7 +15,7 @@ from actors.assembly import idempotency_defaults, queue_of, retry_defaults
 from actors.configuration import QUEUE_NAME
 from actors.errors import ArgumentsError, DeclarationError
 from middleware.keys import InvalidKey
-from middleware.options import InvalidPolicy, milliseconds
+from middleware.options import YEAR_MS, InvalidPolicy, milliseconds
 from middleware.policy import DURATIONS, OPTIONS, Policy, PolicyOptions
 from middleware.predicates import Predicate
 from middleware.retry_policy import DURATIONS as RETRY_DURATIONS
@@ -285,11 +285,15 @@ def _in_message(options: dict[str, Any], *policies: Policy | RetryPolicy) -> dic
 
 
 def _delay_ms(name: str, delay: timedelta | int | None, eta: datetime | None) -> int | None:
-    """Return the delay in milliseconds, rounded up, or None for none."""
+    """Return the delay in milliseconds, rounded up, or None for none.
+
+    Raises:
+        ArgumentsError: both are given, *eta* has no time zone, or it is no delay of at most a year.
+    """
     if delay is not None and eta is not None:
         raise ArgumentsError(f"actor {name!r}: give delay= or eta=, not both")
     if eta is not None:
-        if eta.tzinfo is None:
+        if eta.utcoffset() is None:
             raise ArgumentsError(
                 f"actor {name!r}: eta={eta.isoformat()} has no time zone; "
                 "use datetime.now(UTC), or .replace(tzinfo=ZoneInfo('…'))"
@@ -297,4 +301,13 @@ def _delay_ms(name: str, delay: timedelta | int | None, eta: datetime | None) ->
         delay = eta - datetime.now(UTC)
     if isinstance(delay, timedelta):
         delay = milliseconds(delay)
-    return delay if delay is not None and delay > 0 else None
+    if delay is None:
+        return None
+    if not isinstance(delay, int) or isinstance(delay, bool):
+        raise ArgumentsError(f"actor {name!r}: delay={delay!r} must be an int of milliseconds, or a timedelta")
+    if delay > YEAR_MS:
+        raise ArgumentsError(
+            f"actor {name!r}: a delay of {timedelta(milliseconds=delay).days:,} days is longer than a year (366 days); "
+            "keep such dates in your own database, and send when they are near"
+        )
+    return delay if delay > 0 else None

@@ -255,6 +255,37 @@ def test_an_eta_in_the_past_means_now(stub_broker: StubBroker) -> None:
     assert drain().done == 1
 
 
+@pytest.mark.parametrize(
+    ("when", "text"),
+    [
+        ({"delay": timedelta(days=367)}, "a delay of 367 days is longer than a year (366 days); keep such dates"),
+        ({"delay": 366 * 86_400_000 + 1}, "a delay of 366 days is longer than a year (366 days); keep such dates"),
+        ({"eta": datetime.max.replace(tzinfo=UTC)}, "longer than a year (366 days); keep such dates"),
+        ({"delay": 1.5}, "delay=1.5 must be an int of milliseconds, or a timedelta"),
+        ({"delay": "1000"}, "delay='1000' must be an int of milliseconds, or a timedelta"),
+        ({"delay": True}, "delay=True must be an int of milliseconds, or a timedelta"),
+    ],
+)
+def test_a_delay_that_can_not_be_meant_is_refused(stub_broker: StubBroker, when: dict[str, Any], text: str) -> None:
+    @actor
+    def charge() -> None: ...
+
+    with pytest.raises(ArgumentsError) as error:
+        charge.send_with_options(**when)
+
+    assert text in str(error.value)
+    assert enqueued() == []
+
+
+def test_a_delay_may_be_a_year(stub_broker: StubBroker) -> None:
+    @actor
+    def charge() -> None: ...
+
+    charge.send_with_options(delay=timedelta(days=366))
+
+    assert enqueued()[0].delay == timedelta(days=366)
+
+
 def test_a_delay_together_with_an_eta_is_refused(stub_broker: StubBroker) -> None:
     @actor
     def charge() -> None: ...
