@@ -284,7 +284,7 @@ def _in_message(options: dict[str, Any], *policies: Policy | RetryPolicy) -> dic
     return own
 
 
-def _delay_ms(name: str, delay: timedelta | int | None, eta: datetime | None) -> int | None:
+def _delay_ms(name: str, delay: Any, eta: datetime | None) -> int | None:
     """Return the delay in milliseconds, rounded up, or None for none.
 
     Raises:
