@@ -135,6 +135,7 @@ class Parameters:
         try:
             return get_type_hints(holder, scope, include_extras=True)[what]
         except Exception as error:
+            # A hint is an expression of the user's, which raises what it likes.
             raise DeclarationError(
                 f"{self._actor}: {what}: its hint can't be read: {error}; "
                 "what it names must be imported at run time too, not under TYPE_CHECKING alone"
@@ -162,6 +163,7 @@ class Parameters:
             adapter: TypeAdapter[list[Any]] = TypeAdapter(a_list_of_it, config=_CONFIG)
             adapter.rebuild()
         except Exception as error:
+            # So does the schema that a user's class makes of itself.
             raise DeclarationError(f"{self._actor}: {what}: {hint} can't be restored from JSON: {error}") from error
         return adapter
 
