@@ -7,6 +7,7 @@ from middleware.callbacks import Callbacks
 from middleware.group_callbacks import GroupCallbacks
 from middleware.guard import Guard
 from middleware.idempotency import Idempotency
+from middleware.inbox import Entry, Inbox, InboxMisused
 from middleware.predicates import FailedAttempt, Retryable, by_status, by_type
 from middleware.restore_arguments import RestoreArguments
 from middleware.results import RecordedResults
@@ -18,10 +19,13 @@ __all__ = [
     "AsyncIO",
     "Attempt",
     "Callbacks",
+    "Entry",
     "FailedAttempt",
     "GroupCallbacks",
     "Guard",
     "Idempotency",
+    "Inbox",
+    "InboxMisused",
     "NoAttempt",
     "RecordedResults",
     "RestoreArguments",

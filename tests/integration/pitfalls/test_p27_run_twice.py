@@ -2,16 +2,20 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from typing import Any
 
 import pytest
 
+import services
 from middleware.keys import digest
 from middleware.results import value_of
 from middleware.stores import Record, RedisStore
 from services.deadline import until
-from tests.integration.pitfalls.test_p16_late_ack import worker_group
+from tests.integration.pitfalls.test_p16_late_ack import is_empty, worker_group
 from tests.integration.project import Project
 
 TASKS = """
@@ -47,6 +51,61 @@ AGAIN = """
 from actors.assembly import broker
 from stock_tasks import take
 broker.enqueue(take.message(42, 3, "go-on").copy(message_id={message_id!r}))
+"""
+
+# The stock is in a database of the application's own; the first worker kills itself at the place that is named.
+INBOX = """
+    import os
+    import signal
+    import sqlite3
+    from contextlib import closing, contextmanager
+    from itertools import count
+    from pathlib import Path
+
+    from actors import actor, current
+    from middleware import Inbox
+
+    transactions = count(1)
+
+    def note(file: str, text: str) -> None:
+        with Path(file).open("a") as notes:
+            notes.write(f"{text}\\n")
+
+    def die_once(place: str) -> None:
+        if os.environ.get("DIE") == place and not Path("died").exists():
+            Path("died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @contextmanager
+    def begin():
+        number = next(transactions)
+        die_once(f"before transaction {number}")
+        with closing(sqlite3.connect("shop.db", timeout=20)) as connection, connection:
+            yield connection
+            die_once(f"before commit {number}")
+        die_once(f"after commit {number}")
+
+    inbox = Inbox(begin)
+
+    @actor
+    def ship(order_id: int) -> None:
+        note("shipped", f"{order_id}")
+
+    @actor(idempotency_key="{order_id}")
+    def take_stock(order_id: int, pieces: int) -> None:
+        note("attempts", f"{current().maybe_ran}")
+        with inbox.enter() as entry:
+            if entry.first:
+                entry.connection.execute("UPDATE stock SET pieces = pieces - ?", (pieces,))
+                entry.send(ship.message(order_id))
+"""
+
+STOCK_UP = """
+from stock_tasks import begin, inbox
+inbox.create_tables()
+with begin() as connection:
+    connection.execute("CREATE TABLE stock (pieces INTEGER)")
+    connection.execute("INSERT INTO stock VALUES (100)")
 """
 
 # A worker takes one message at a time: a frozen one gets no second.
@@ -122,3 +181,47 @@ def test_p27_a_worker_that_comes_too_late_changes_nothing(stock: Project) -> Non
     assert (maybe_ran, knew) == ("False", "True")
     assert int(second) > int(first)
     assert (record(stock).fence, value_of(record(stock).result)) == (int(second), int(second))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("before commit 1", id="before_the_commit"),
+        pytest.param("after commit 1", id="before_its_messages_are_sent"),
+        pytest.param("before transaction 3", id="before_they_are_noted_as_sent"),
+        pytest.param("after commit 3", id="before_the_outcome_is_recorded"),
+    ],
+)
+def test_p27_with_the_inbox_a_worker_that_dies_takes_the_stock_once_and_ships_once(
+    project: Project, rabbitmq_server: services.RabbitMQ, place: str
+) -> None:
+    # Given a worker that is killed in the midst of an order
+    project.write("stock_tasks", INBOX)
+    stocked = project.python("-c", STOCK_UP, **ENV)
+    assert stocked.returncode == 0, stocked.stderr
+    with worker_group(project, **ENV, DIE=place):
+        project.actors("send", "take_stock", "--args", "[42, 3]", **ENV)
+        until((project.folder / "died").exists, seconds=20, what="its death")
+    until(lambda: project.consumers(**ENV) == 0, seconds=20, what="the end of its consumers")
+
+    # When another one takes the order over
+    with worker_group(project, **ENV):
+        until(lambda: lines(project, "shipped"), seconds=20, what="the shipment")
+        until(lambda: is_empty(project, rabbitmq_server), seconds=20, what="the end of all messages")
+
+    # Then it knew that the first may have come far, and what was left to do was done
+    assert lines(project, "attempts") == ["False", "True"]
+    assert rows(project, "SELECT pieces FROM stock") == [(97,)]
+    assert lines(project, "shipped") == ["42"]
+    assert len(rows(project, "SELECT * FROM actors_inbox")) == 1
+    assert rows(project, "SELECT * FROM actors_outbox") == []
+
+
+def lines(project: Project, name: str) -> list[str]:
+    file = project.folder / name
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def rows(project: Project, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(project.folder / "shop.db")) as connection:
+        return connection.execute(sql).fetchall()
