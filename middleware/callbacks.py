@@ -57,4 +57,4 @@ def tell(broker: dramatiq.Broker, message: dramatiq.MessageProxy, option: str, o
         # one that is done may be that of an earlier attempt.
         end = "" if option == "on_success" else message.options.get("retries", 0)
         message_id = uuid.uuid5(_CALLBACKS, f"{message.message_id} {option} {end}")
-        broker.enqueue(callback.copy(message_id=str(message_id)))
+        broker.enqueue(callback.copy(message_id=str(message_id), options={"follows": message.message_id}))

@@ -11,9 +11,11 @@ import dramatiq
 from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Middleware, MiddlewareError
 
+from actors.encoding import check_size
 from actors.errors import ActorsError
 from middleware import Guard, Idempotency
 from middleware.stores import StoreUnavailable
+from middleware.trail import trail_of
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,23 @@ class Dispatch(dramatiq.Broker):
     def guard(self) -> Guard | None:
         """What asks for idempotency keys; None where no idempotency middleware is in use."""
         return next((each.guard for each in self.middleware if isinstance(each, Idempotency)), None)
+
+    @property
+    def max_message_bytes(self) -> int:
+        """How large an encoded message may be."""
+        raise NotImplementedError
+
+    def encoded(self, message: dramatiq.Message[Any]) -> bytes:
+        """Return *message* as it is sent.
+
+        Raises:
+            NotEncodable, MessageTooLarge: it can't be sent.
+        """
+        body = message.encode()
+        # One that has been accepted is not refused for what its attempts have added, nor is the report of its end.
+        if not trail_of(message) and "follows" not in message.options:
+            check_size(body, self.max_message_bytes, message.actor_name)
+        return body
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
         """Call ``before_<signal>`` of each middleware, first to last; only a ``MiddlewareError`` stops it."""

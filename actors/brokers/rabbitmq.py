@@ -27,9 +27,7 @@ from actors.brokers.nodes import Nodes
 from actors.brokers.publisher import Batch, Publication, Publisher
 from actors.brokers.sender import Following, Outgoing, Sender
 from actors.brokers.topology import Topology
-from actors.encoding import check_size
 from actors.errors import NotEncodable
-from middleware.trail import trail_of
 
 Message = dramatiq.Message[Any]
 
@@ -91,6 +89,11 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
     def parameters(self, _: object) -> None:
         # Dramatiq sets its default here while ours is not known yet.
         pass
+
+    @property
+    def max_message_bytes(self) -> int:
+        """How large an encoded message may be."""
+        return self.options().max_message_bytes
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """Note that *queue_name* is used; with *ensure*, make it exist in RabbitMQ.
@@ -261,11 +264,9 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
     def _outgoing(self, message: Message, delay: int | None) -> Outgoing:
         self.emit_before("enqueue", message, delay)
         self.declare_queue(message.queue_name)
-        body = message.encode()
-        # One that has been accepted is not refused for what its attempts have added.
-        if not trail_of(message):
-            check_size(body, self.options().max_message_bytes, message.actor_name)
-        return Outgoing(message, body, delay, None if delay is None else time.time_ns() // 1_000_000 + delay)
+        return Outgoing(
+            message, self.encoded(message), delay, None if delay is None else time.time_ns() // 1_000_000 + delay
+        )
 
 
 class RelayThread(Middleware):

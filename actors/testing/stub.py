@@ -15,7 +15,6 @@ from dramatiq.errors import QueueJoinTimeout, QueueNotFound
 from dramatiq.middleware import Middleware
 
 from actors.brokers.dispatch import Dispatch
-from actors.encoding import check_size
 from actors.testing.clock import Clock
 from actors.testing.consumer import StubConsumer
 from actors.testing.messages import Delivery, EnqueuedMessage, Entry, Following
@@ -49,6 +48,11 @@ class StubBroker(Dispatch, DramatiqStubBroker):
         self._max_message_bytes = max_message_bytes
         self._sequence = count(1)
 
+    @property
+    def max_message_bytes(self) -> int:
+        """How large an encoded message may be."""
+        return self._max_message_bytes()
+
     def declare_queue(self, queue_name: str) -> None:
         """Note that *queue_name* is used."""
         if queue_name not in self.queues:
@@ -68,8 +72,7 @@ class StubBroker(Dispatch, DramatiqStubBroker):
         """
         self.emit_before("enqueue", message, delay)
         self.declare_queue(message.queue_name)
-        body = message.encode()
-        check_size(body, self._max_message_bytes(), message.actor_name)
+        body = self.encoded(message)
         wait = timedelta(milliseconds=delay or 0)
         with self.changed:
             entry = Entry(

@@ -52,7 +52,9 @@ class Outbox:
         # again has those that JSON has.
         self._broker().emit_before("enqueue", message, delay_ms)
         due_at = now_ms() + delay_ms if delay_ms else None
-        database.execute(_STORE, digest, position, due_at, message.encode().decode())
+        # A broker of ours refuses here what it could not send after the commit.
+        encode = getattr(self._broker(), "encoded", dramatiq.Message.encode)
+        database.execute(_STORE, digest, position, due_at, encode(message).decode())
 
     def forward(self, digest: str) -> int:
         """Send what follows the key *digest* and is still here; return how many messages.

@@ -196,3 +196,14 @@ def test_without_a_callback_nothing_is_sent(stub_broker: StubBroker, reports: Re
     drain_all()
 
     assert told(reports) == []
+
+
+def test_a_message_of_the_largest_size_is_told_too(stub_broker: StubBroker, reports: Reports) -> None:
+    def charge(text: str) -> None:
+        raise ValueError(text)
+
+    message = declare(charge, max_retries=1).send("x" * 130_000)
+    drain_all()
+
+    assert sorted(name for name, _, _ in reports) == ["exhausted", "failed"]
+    assert {told["message_id"] for _, told, _ in reports} == {message.message_id}

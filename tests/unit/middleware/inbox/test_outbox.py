@@ -12,7 +12,7 @@ import time_machine
 from dramatiq.errors import ConnectionClosed
 
 from actors import actor
-from actors.errors import NotEncodable
+from actors.errors import MessageTooLarge, NotEncodable
 from actors.testing import StubBroker, drain
 from middleware import Inbox
 from middleware.keys import InvalidKey
@@ -284,3 +284,13 @@ def test_a_key_is_not_forgotten_while_it_has_something_to_send(
     assert inbox.forget(older_than=timedelta(0)) == 0
     assert inbox.forward(older_than=timedelta(0)) == 1
     assert inbox.forget(older_than=timedelta(0)) == 1
+
+
+def test_a_message_that_is_too_large_is_refused_before_the_commit(shop: Shop, inbox: ShopInbox) -> None:
+    @actor
+    def store(text: str) -> None: ...
+
+    with pytest.raises(MessageTooLarge):
+        enter(inbox, "order 1", take, lambda entry: entry.send(store.message("x" * 200_000)))
+
+    assert (shop.taken, shop.entered, shop.unsent) == ([], 0, 0)
