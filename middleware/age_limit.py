@@ -9,8 +9,12 @@ import dramatiq
 from dramatiq.middleware import Middleware, SkipMessage
 
 from middleware.failure import Failure, Reason, give_up
+from middleware.options import InvalidPolicy
 from middleware.per_actor import PerActor
 from middleware.retry_policy import RetryPolicy
+
+# No message is due after this, in milliseconds since the Unix epoch: the year 33658.
+LATEST = 10**15
 
 
 class AgeLimit(Middleware):
@@ -29,16 +33,20 @@ class AgeLimit(Middleware):
 
     def before_enqueue(self, broker: dramatiq.Broker, message: dramatiq.Message[Any], delay: int | None) -> None:
         """Note when a message that is sent with a delay can first run."""
-        if delay and "due" not in message.options and self._max_age_ms(broker, message):
-            message.options["due"] = _now_ms() + delay
+        if delay:
+            message.options.setdefault("due", _now_ms() + delay)
 
     def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Skip a message that is too old.
 
         Raises:
-            SkipMessage: it is; it is marked as failed.
+            SkipMessage: it is, or nobody can tell; it is marked as failed.
         """
-        max_age_ms = self._max_age_ms(broker, message._message)
+        try:
+            max_age_ms = self._max_age_ms(broker, message._message)
+        except InvalidPolicy as error:
+            give_up(message, Failure.of(error, Reason.UNDECODABLE))
+            raise SkipMessage(str(error)) from None
         if not max_age_ms:
             return
         note_due(message)
@@ -59,8 +67,12 @@ def note_due(message: dramatiq.Message[Any] | dramatiq.MessageProxy) -> None:
 
 
 def age_of(message: dramatiq.MessageProxy) -> int:
-    """Return for how many milliseconds *message* could have run."""
-    return max(0, _now_ms() - int(message.options.get("due", message.message_timestamp)))
+    """Return for how many milliseconds *message* could have run.
+
+    What is no time is passed over; a message that has none at all is older than any limit.
+    """
+    times: tuple[Any, ...] = (message.options.get("due"), message.message_timestamp, 0)
+    return max(0, _now_ms() - next(int(each) for each in times if type(each) in (int, float) and 0 <= each < LATEST))
 
 
 def _now_ms() -> int:

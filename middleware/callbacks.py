@@ -7,11 +7,18 @@ from dataclasses import asdict
 from typing import Any
 
 import dramatiq
-from dramatiq.middleware import Middleware
+from dramatiq.middleware import Middleware, MiddlewareError
 
 from middleware.failure import failure_of
+from middleware.suggestion import did_you_mean
+from middleware.trail import retries_of
 
 _CALLBACKS = uuid.UUID("2c0d6d0a-5a56-5bb0-9c8e-0d6d2f2a7c41")
+
+
+# No MiddlewareError: one from before_nack would keep Dramatiq's worker from settling the message.
+class NotTold(Exception):
+    """Who waits for the end of a message can't be told of it."""
 
 
 class Callbacks(Middleware):
@@ -47,14 +54,25 @@ class Callbacks(Middleware):
 
 
 def tell(broker: dramatiq.Broker, message: dramatiq.MessageProxy, option: str, outcome: object) -> None:
-    """Send *message* and *outcome* to the actor that *option* names, of the message or else of its actor."""
+    """Send *message* and *outcome* to the actor that *option* names, of the message or else of its actor.
+
+    Raises:
+        NotTold: there is no such actor, or a middleware refuses what it is sent.
+    """
     # The message of an unknown actor may have options all the same.
     actor = broker.actors.get(message.actor_name)
     name = message.options.get(option) or (actor.options.get(option) if actor is not None else None)
     if name:
-        callback = broker.get_actor(name).message(message.asdict(), outcome)
+        told = broker.actors.get(name) if isinstance(name, str) else None
+        if told is None:
+            hint = did_you_mean(str(name), broker.actors)
+            raise NotTold(f"message {message.message_id}: no actor has the name that {option}={name!r} says{hint}")
+        callback = told.message(message.asdict(), outcome)
         # A message succeeds once; a dead letter that is replayed can fail again, with more retries behind it. A copy of
         # one that is done may be that of an earlier attempt.
-        end = "" if option == "on_success" else message.options.get("retries", 0)
+        end = "" if option == "on_success" else retries_of(message)
         message_id = uuid.uuid5(_CALLBACKS, f"{message.message_id} {option} {end}")
-        broker.enqueue(callback.copy(message_id=str(message_id), options={"follows": message.message_id}))
+        try:
+            broker.enqueue(callback.copy(message_id=str(message_id), options={"follows": message.message_id}))
+        except MiddlewareError as error:
+            raise NotTold(f"message {message.message_id}: {option}={name!r} can't be told: {error}") from error

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
 from dramatiq.errors import Retry
-from dramatiq.middleware import MiddlewareError
+from dramatiq.middleware import MiddlewareError, Shutdown
 
 from middleware.failure import Reason
-from middleware.options import milliseconds
+from middleware.options import YEAR_MS, milliseconds
 from middleware.predicates import Answer, FailedAttempt, NoAnswer, Predicate
 from middleware.retry_policy import RetryPolicy
 
 By = Literal["throws", "actor", "predicate", "policy", "max_retries", "max_age"]
+
+# The longest delay that a job can ask for, as that of a send.
+LONGEST_MS = YEAR_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,11 @@ def _wish(
     if isinstance(error, policy.throws):
         return Decision("throws", reason=Reason.THROWS)
     backoff_ms = policy.backoff_ms(attempt.retries, uniform)
-    # An error of our own hooks says nothing of the job, and a predicate knows nothing of it.
-    if isinstance(error, MiddlewareError):
-        return Decision("policy", backoff_ms)
     if isinstance(error, Retry):
-        return Decision("actor", backoff_ms if error.delay is None else max(0, error.delay))
-    if policy.retry_when is None:
+        asked_ms = _asked_ms(getattr(error, "delay", None))
+        return Decision("actor", backoff_ms if asked_ms is None else asked_ms)
+    # An error of a hook, or a worker that stops, says nothing of the job, and a predicate knows nothing of it.
+    if policy.retry_when is None or isinstance(error, MiddlewareError | Shutdown):
         return Decision("policy", backoff_ms)
     try:
         answer = ask(policy.retry_when, attempt)
@@ -91,3 +94,11 @@ def _wish(
     if isinstance(answer, timedelta):
         return Decision("predicate", min(max(0, milliseconds(answer)), policy.max_backoff_ms))
     return Decision("policy" if answer is None else "predicate", backoff_ms)
+
+
+def _asked_ms(delay: object) -> int | None:
+    """Return the delay that a job asks for, in milliseconds; None where it asks for none, or for what is no delay."""
+    ms = milliseconds(delay) if isinstance(delay, timedelta) else delay
+    if not isinstance(ms, int | float) or ms != ms:
+        return None
+    return math.ceil(max(0, min(ms, LONGEST_MS)))

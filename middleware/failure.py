@@ -51,7 +51,7 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException, reason: str = "") -> Failure:
         """Return the failure of a message because of *error*."""
-        return cls(reason, type(error).__name__, str(error)[:LONGEST])
+        return cls(reason, type(error).__name__, text_of(error))
 
     @classmethod
     def from_text(cls, text: str) -> Failure:
@@ -67,6 +67,19 @@ class Failure:
     def text(self) -> str:
         """Return what an idempotency record keeps of it."""
         return json.dumps(asdict(self))
+
+
+def text_of(value: object, longest: int = LONGEST) -> str:
+    """Return *value* as text of at most *longest* characters that a message can carry; never raise.
+
+    An error's ``__str__`` is code of others, which may raise anything. And a text that is not Unicode, because it names
+    a file for example, would keep its message from being published.
+    """
+    try:
+        text = str(value)
+    except BaseException as error:
+        text = f"(its str() raised {type(error).__name__})"
+    return text[:longest].encode("utf-8", "backslashreplace").decode()[:longest]
 
 
 def give_up(message: dramatiq.MessageProxy, failure: Failure, *, traceback: str = "") -> None:

@@ -6,17 +6,22 @@ decides. Whatever it says, the policy's limits hold.
 
 from __future__ import annotations
 
+import reprlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
 import dramatiq
+
+from middleware.failure import text_of
+from middleware.options import InvalidPolicy
 
 Answer = bool | timedelta | None
 
@@ -24,6 +29,8 @@ Answer = bool | timedelta | None
 # has used up one look, not the whole time.
 LIMIT_S = 5.0
 _LOOK_S = 0.1
+# The longest that a server can ask for, in seconds; policies allow far less.
+_LONGEST_S = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ class FailedAttempt:
 class Retryable(ABC):
     """A predicate that sees the whole attempt, and can be combined with others by ``&``, ``|`` and ``~``.
 
-    In a combination None is as good as absent, the others decide; of several delays the longest counts.
+    In a combination None is as good as absent, the others decide; of several delays the longest counts. What follows a
+    False in ``&`` is not asked.
     """
 
     @abstractmethod
@@ -54,13 +62,16 @@ class Retryable(ABC):
         """Return whether, or after how long, to try again; None for no opinion."""
 
     def __and__(self, other: Retryable) -> Retryable:
-        return _Both(self, other)
+        return _Both(self, _retryable(other))
 
     def __or__(self, other: Retryable) -> Retryable:
-        return _Either(self, other)
+        return _Either(self, _retryable(other))
 
     def __invert__(self) -> Retryable:
         return _Not(self)
+
+    def __bool__(self) -> NoReturn:
+        raise InvalidPolicy("a Retryable is neither true nor false; combine it by &, | and ~, not by and, or and not")
 
 
 Predicate = Callable[[int, BaseException], Answer] | Retryable
@@ -79,20 +90,21 @@ def ask(predicate: Predicate, attempt: FailedAttempt, *, limit_s: float = LIMIT_
     Raises:
         NoAnswer: it raised, took longer than *limit_s* seconds, or returned what is no answer.
     """
-    answers: SimpleQueue[object] = SimpleQueue()
+    answers: SimpleQueue[Answer | NoAnswer] = SimpleQueue()
 
     def answer() -> None:
         try:
-            if isinstance(predicate, Retryable):
-                answers.put(predicate.decide(attempt))
-            else:
-                answers.put(predicate(attempt.retries, attempt.error))
+            answers.put(_answer(predicate, attempt))
         except NoAnswer as error:
             answers.put(error)
         except BaseException as error:  # also SystemExit, which would end this thread without a word
-            answers.put(NoAnswer(f"retry_when raised {type(error).__name__}: {error}"))
+            answers.put(NoAnswer(f"retry_when raised {type(error).__name__}: {text_of(error)}"))
 
-    threading.Thread(target=copy_context().run, args=(answer,), name="actors-retry_when", daemon=True).start()
+    thread = threading.Thread(target=copy_context().run, args=(answer,), name="actors-retry_when", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise NoAnswer(f"retry_when can't be asked: {error}") from error
     for _ in range(max(1, round(limit_s / _LOOK_S))):
         try:
             said = answers.get(timeout=_LOOK_S)
@@ -100,12 +112,18 @@ def ask(predicate: Predicate, attempt: FailedAttempt, *, limit_s: float = LIMIT_
             continue
         if isinstance(said, NoAnswer):
             raise said
-        return _checked(said)
+        return said
     raise NoAnswer(f"retry_when did not return within {limit_s:g} s")
 
 
 def by_type(*types: type[BaseException]) -> Retryable:
-    """Retry errors of *types*, and no others."""
+    """Retry errors of *types*, and no others.
+
+    Raises:
+        InvalidPolicy: there is none, or one is no class of errors.
+    """
+    if not types or not all(BaseException in getattr(each, "__mro__", ()) for each in types):
+        raise InvalidPolicy(f"by_type{types!r}: must have one or more classes of errors")
     return _ByType(types)
 
 
@@ -113,7 +131,12 @@ def by_status(*statuses: int) -> Retryable:
     """Retry HTTP errors with one of *statuses*, after the response's ``Retry-After`` if it has one.
 
     It knows the errors of requests, httpx, aiohttp and urllib. Of an error without a status it has no opinion.
+
+    Raises:
+        InvalidPolicy: there is none, or one is no HTTP status.
     """
+    if not statuses or not all(each in range(100, 600) for each in statuses):
+        raise InvalidPolicy(f"by_status{statuses!r}: must have one or more ints from 100 to 599")
     return _ByStatus(frozenset(statuses))
 
 
@@ -130,8 +153,10 @@ class _ByStatus(Retryable):
     statuses: frozenset[int]
 
     def decide(self, attempt: FailedAttempt) -> Answer:
-        # requests and httpx have a response, aiohttp and urllib are one themselves.
-        response = getattr(attempt.error, "response", None) or attempt.error
+        # The errors of requests and httpx have a response, those of aiohttp and urllib are one themselves.
+        response = getattr(attempt.error, "response", None)
+        if response is None:  # requests has it that a response with an error is false
+            response = attempt.error
         status = next((getattr(response, name) for name in ("status_code", "status") if hasattr(response, name)), None)
         if not isinstance(status, int):
             return None
@@ -144,8 +169,11 @@ class _Both(Retryable):
     other: Retryable
 
     def decide(self, attempt: FailedAttempt) -> Answer:
-        answers = _checked(self.one.decide(attempt)), _checked(self.other.decide(attempt))
-        return False if False in answers else _longest(answers)
+        one = _checked(self.one.decide(attempt))
+        if one is False:
+            return False
+        other = _checked(self.other.decide(attempt))
+        return False if other is False else _longest((one, other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +196,23 @@ class _Not(Retryable):
         return None if answer is None else answer is False
 
 
+def _answer(predicate: Predicate, attempt: FailedAttempt) -> Answer:
+    if not isinstance(predicate, Retryable):
+        return _checked(predicate(attempt.retries, attempt.error))
+    # A copy: what becomes of the message goes on while it thinks, and is nothing to be changed.
+    return _checked(predicate.decide(replace(attempt, message=deepcopy(attempt.message))))
+
+
 def _checked(said: object) -> Answer:
     if said is None or isinstance(said, bool | timedelta):
         return said
-    raise NoAnswer(f"retry_when returned {said!r:.200}; it must return True, False, a timedelta or None")
+    raise NoAnswer(f"retry_when returned {reprlib.repr(said)}; it must return True, False, a timedelta or None")
+
+
+def _retryable(other: object) -> Retryable:
+    if isinstance(other, Retryable):
+        return other
+    raise InvalidPolicy(f"{reprlib.repr(other)} can't be combined with a Retryable; make it a subclass of Retryable")
 
 
 def _longest(answers: Iterable[Answer]) -> Answer:
@@ -188,11 +229,12 @@ def _retry_after(response: Any) -> timedelta | None:
     if not isinstance(value, str):
         return None
     try:
-        delay = timedelta(seconds=int(value)) if value.strip().isdigit() else parsedate_to_datetime(value) - _now()
+        if value.strip().isdigit():
+            delay = timedelta(seconds=min(int(value), _LONGEST_S))
+        else:
+            date = parsedate_to_datetime(value)
+            # The oldest of its forms names no zone.
+            delay = (date if date.tzinfo is not None else date.replace(tzinfo=UTC)) - datetime.now(UTC)
     except (ValueError, OverflowError, TypeError):
         return None
     return delay if delay > timedelta() else None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

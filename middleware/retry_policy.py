@@ -143,12 +143,13 @@ def _with_few_bits(ms: int) -> int:
 
 
 def _predicate(value: object) -> Predicate:
+    if isinstance(value, type) or not (callable(value) or isinstance(value, Retryable)):
+        raise Wrong("must be a function of retries and error, or a Retryable such as by_type(ConnectionError)")
+    called = value.decide if isinstance(value, Retryable) else value
+    if any(map(inspect.iscoroutinefunction, (called, type(called).__call__))):
+        raise Wrong("must not be async; it is called where no event loop runs")
     if isinstance(value, Retryable):
         return value
-    if isinstance(value, type) or not callable(value):
-        raise Wrong("must be a function of retries and error, or a Retryable such as by_type(ConnectionError)")
-    if inspect.iscoroutinefunction(value):
-        raise Wrong("must not be async; it is called where no event loop runs")
     try:
         inspect.signature(value).bind(0, Exception())
     except TypeError:
@@ -159,7 +160,7 @@ def _predicate(value: object) -> Predicate:
 
 
 def _errors(value: object) -> tuple[type[BaseException], ...]:
-    types = value if isinstance(value, tuple) else (value,)
+    types = value if isinstance(value, tuple) else () if value is None else (value,)
     if not all(isinstance(each, type) and issubclass(each, BaseException) for each in types):
         raise Wrong("must be a class of errors, or a tuple of them")
     return types
@@ -172,10 +173,9 @@ _CHECKS: dict[str, tuple[str, Check]] = {
     "max_backoff": ("max_backoff_ms", a_duration(1, YEAR_MS)),
     "jitter": ("jitter", a_flag),
     "max_age": ("max_age_ms", or_none(a_duration(1, 10 * YEAR_MS))),
-}
-_ACTOR_CHECKS: dict[str, tuple[str, Check]] = {
-    "retry_when": ("retry_when", or_none(_predicate)),
+    # Of a message only in Dramatiq's in-process encodings; JSON has no classes.
     "throws": ("throws", _errors),
 }
+_ACTOR_CHECKS: dict[str, tuple[str, Check]] = {"retry_when": ("retry_when", or_none(_predicate))}
 
 OVERRIDES = frozenset(_CHECKS)

@@ -11,6 +11,8 @@ import dramatiq
 LONGEST = 20
 # How many characters of an error.
 LONGEST_ERROR = 200
+# More retries than there can be; a store counts no further.
+MOST = 2**31
 
 
 def trail_of(message: dramatiq.Message[Any] | dramatiq.MessageProxy) -> Sequence[dict[str, Any]]:
@@ -21,7 +23,13 @@ def trail_of(message: dramatiq.Message[Any] | dramatiq.MessageProxy) -> Sequence
     where there is more to say.
     """
     attempts = message.options.get("attempts")
-    return attempts if isinstance(attempts, list) else ()
+    return [each for each in attempts if isinstance(each, dict)] if isinstance(attempts, list) else ()
+
+
+def retries_of(message: dramatiq.Message[Any] | dramatiq.MessageProxy) -> int:
+    """Return how many attempts of *message* have failed; what another producer may have put there is none."""
+    retries = message.options.get("retries")
+    return retries if type(retries) is int and 0 <= retries <= MOST else 0
 
 
 def note(message: dramatiq.MessageProxy, entry: dict[str, Any]) -> None:
