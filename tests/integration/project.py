@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +94,21 @@ class Project:
         log = self.folder / f"{len(list(self.folder.glob('*.log')))}.log"
         with log.open("w") as stream:
             process = subprocess.Popen(
-                [sys.executable, *arguments], cwd=self.folder, env=self.env | env, stdout=stream, stderr=stream
+                [sys.executable, *arguments],
+                cwd=self.folder,
+                env=self.env | env,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
             )
         try:
             yield log
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0, log.read_text()
         finally:
-            process.kill()
+            # Where the block has raised, its children are there too.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     @contextmanager

@@ -41,7 +41,7 @@ def test_an_enqueued_message_shows_what_its_actor_will_get(charge: Charge) -> No
 
     assert (seen.actor_name, seen.queue_name, seen.message_id) == ("charge", "money", message.message_id)
     assert (seen.args, seen.kwargs) == ((ORDER, Decimal("9.90")), {})
-    assert seen.options == {"max_retries": 0}
+    assert seen.options == {"max_retries": 0, "due": pytest.approx(seen.eta.timestamp() * 1000, abs=10_000)}
     assert seen.delay == timedelta(milliseconds=1_500)
     assert abs(seen.eta - datetime.now(UTC) - seen.delay) < timedelta(seconds=10)
 
