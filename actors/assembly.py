@@ -197,7 +197,6 @@ def middleware() -> list[Middleware]:
         Idempotency(store=store, defaults=idempotency_defaults),
         CurrentMessage(),
         AgeLimit(),
-        ShutdownNotifications(),
         Callbacks(),
         Pipelines(),
         GroupCallbacks(store=store),
@@ -205,6 +204,8 @@ def middleware() -> list[Middleware]:
         Retries(defaults=retry_defaults),
         AsyncIO(),
         RestoreArguments(),
+        # Behind all that sees to the end of an attempt: what is meant for the actor must not interrupt that.
+        ShutdownNotifications(),
         TimeLimit(),
     ]
 

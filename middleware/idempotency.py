@@ -23,6 +23,7 @@ from middleware.options import InvalidPolicy
 from middleware.policy import OPTIONS, Defaults
 from middleware.results import UNSTORED, encode_result, value_of
 from middleware.stores import Answer, Ending, Store, Verdict
+from middleware.trail import retries_of
 
 # The longest that a message waits for the key that another holds before it looks again, in milliseconds.
 LOOK_AGAIN_MS = 1_000
@@ -103,7 +104,7 @@ class Idempotency(Middleware):
         set_current(
             Attempt(
                 message=message._message,
-                number=message.options.get("retries", 0) + 1,
+                number=retries_of(message) + 1,
                 scope=guarded.policy.scope,
                 key=guarded.key,
                 maybe_ran=claim is not None and claim.lost > 0,
@@ -125,7 +126,7 @@ class Idempotency(Middleware):
         guarded = self.guard.guarded(broker, message)
         if guarded.lease is None:
             return
-        retries = message.options.get("retries", 0)
+        retries = retries_of(message)
         if message.failed or (exception is not None and guarded.retry_ms is None and not _is_requeued(message)):
             self.guard.end(guarded, Ending.FAILED, error=failure_of(message).text(), retries=retries)
         elif exception is not None:
@@ -144,7 +145,7 @@ class Idempotency(Middleware):
         if guarded.lease is not None:
             # Another middleware has skipped it after all.
             if message.failed:
-                retries = message.options.get("retries", 0)
+                retries = retries_of(message)
                 self.guard.end(guarded, Ending.FAILED, error=failure_of(message).text(), retries=retries)
             else:
                 self.guard.end(guarded, Ending.ABANDONED if _is_requeued(message) else Ending.FORGOTTEN)
@@ -258,7 +259,7 @@ def _failure(answer: Answer, guarded: Guarded, *, same: bool) -> Failure | None:
 
 def _adopt(message: dramatiq.MessageProxy, retries: int) -> None:
     """Let a copy of an earlier attempt count as the one that is due."""
-    message.options["retries"] = max(message.options.get("retries", 0), retries)
+    message.options["retries"] = max(retries_of(message), retries)
 
 
 def _is_requeued(message: dramatiq.MessageProxy) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import dramatiq
 from dramatiq.middleware import Middleware, SkipMessage
@@ -29,10 +30,18 @@ class RestoreArguments(Middleware):
         if restore is None:
             return
         try:
-            args, kwargs = restore(message.args, message.kwargs)
-        except (TypeError, ValueError) as error:
+            # Copies: an actor may change its lists and dicts, and is tried again with what was sent.
+            args, kwargs = restore(tuple(map(_copy, message.args)), _copy(message.kwargs))
+        except (TypeError, ValueError, RecursionError) as error:
             log.error("message %s goes to the dead letters: %s", message.message_id, error)
             give_up(message, Failure.of(error, Reason.UNDECODABLE))
             raise ArgumentsRefused(str(error)) from error
         # Seen by the actor's call only: what a retry or a dead letter publishes is the message as it came.
         message.args, message.kwargs = args, kwargs
+
+
+def _copy(value: Any) -> Any:
+    """Return *value*, of JSON's types, with lists and dicts of its own."""
+    if type(value) is dict:
+        return {key: _copy(part) for key, part in value.items()}
+    return [_copy(part) for part in value] if type(value) is list else value

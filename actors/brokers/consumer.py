@@ -168,7 +168,7 @@ class Consumer(dramatiq.Consumer):
                 return
             self._settle(epoch, tag, requeue=False)
             for each in outbox:
-                self._broker.emit_after("enqueue", each.outgoing.message, each.outgoing.delay)
+                self._broker.emit_after("enqueue", each.message, each.outgoing.delay)
 
         self._forward(
             [*(each.publication for each in outbox), *letters],

@@ -9,11 +9,12 @@ from typing import Any
 
 import dramatiq
 from dramatiq.errors import BrokerConnectionError
-from dramatiq.middleware import Middleware, MiddlewareError
+from dramatiq.middleware import Interrupt, Middleware, MiddlewareError
 
 from actors.encoding import check_size
 from actors.errors import ActorsError
 from middleware import Guard, Idempotency
+from middleware.failure import Failure, Reason, give_up
 from middleware.stores import StoreUnavailable
 from middleware.trail import trail_of
 
@@ -92,16 +93,20 @@ class Dispatch(dramatiq.Broker):
 
     def _end(self, hooks: Iterable[Callable[..., None]], message: dramatiq.MessageProxy, **outcome: Any) -> None:
         """Call the *hooks* of an attempt that ends; hold back what they enqueue, and lose nothing where they fail."""
-        self._ending.outbox = getattr(message, "outbox", None)
+        outbox = self._ending.outbox = getattr(message, "outbox", None)
+        errors: list[BaseException] = []
         try:
             for hook in hooks:
                 try:
                     hook(self, message, **outcome)
-                except Exception as error:
+                except (Exception, Interrupt) as error:
                     log.critical("unexpected failure in %r", hook, exc_info=True)
-                    _keep(message, error, attempt_failed=outcome.get("exception") is not None)
+                    errors.append(error)
+                    _keep(message, error)
         finally:
             self._ending.outbox = None
+        if errors and outcome.get("exception") is not None and not _has_an_end(message, outbox or ()):
+            give_up(message, Failure.of(errors[0]))
 
     def _listening(self, name: str) -> list[Callable[..., None]]:
         # Middleware is also inserted into the list directly, by error trackers for example.
@@ -121,11 +126,23 @@ def _overriding(name: str, middleware: list[Middleware]) -> Iterator[Callable[..
             yield hook
 
 
-def _keep(message: dramatiq.MessageProxy, error: Exception, *, attempt_failed: bool) -> None:
-    """See that *message*, whose after-hook raised *error*, is not acked while it is nowhere else."""
-    if isinstance(error, BrokerConnectionError | StoreUnavailable):
-        # What follows it (a retry, a callback, the next of a pipeline) was not published: let it run again.
+def _keep(message: dramatiq.MessageProxy, error: BaseException) -> None:
+    """See that *message*, whose after-hook raised *error*, is not acked while what follows it is nowhere.
+
+    Whether a failed attempt is tried again is for Retries to say: another hook that raises neither ends the message nor
+    doubles it.
+    """
+    if isinstance(error, BrokerConnectionError | StoreUnavailable | Interrupt):
+        # What follows it (a retry, a callback, the next of a pipeline) was not published, or an interrupt that the
+        # actor was meant to get came late: let it run again.
         message.requeue = True  # type: ignore[attr-defined]
-    elif attempt_failed or isinstance(error, ActorsError):
-        # A failed attempt that nothing follows, or a success whose next message can't be sent at all.
-        message.fail()
+    elif isinstance(error, ActorsError) and not message.failed:
+        # A success whose next message can't be sent at all.
+        give_up(message, Failure.of(error, Reason.TOO_LARGE))
+
+
+def _has_an_end(message: dramatiq.MessageProxy, outbox: Iterable[Any]) -> bool:
+    """Return whether it is settled what becomes of *message*, whose attempt has failed."""
+    if message.failed or getattr(message, "requeue", False):
+        return True
+    return any(each.message.message_id == message.message_id for each in outbox)

@@ -65,6 +65,11 @@ class Following:
     outgoing: Outgoing
     publication: Publication
 
+    @property
+    def message(self) -> dramatiq.Message[Any]:
+        """The message."""
+        return self.outgoing.message
+
 
 class Sender:
     """One send: as many attempts as are allowed, within one deadline.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import dramatiq
@@ -140,7 +141,7 @@ def test_an_error_of_an_after_hook_does_not_keep_the_others_from_running(error: 
     assert heard == [("a", "after")]
 
 
-def test_a_failed_attempt_whose_after_hook_raises_is_dead_lettered() -> None:
+def test_a_failed_attempt_that_nothing_follows_because_a_hook_raised_is_dead_lettered() -> None:
     message = Message()
 
     Dispatch(middleware=[Raising(TypeError("a retry_when that raises"))]).emit_after(
@@ -148,6 +149,17 @@ def test_a_failed_attempt_whose_after_hook_raises_is_dead_lettered() -> None:
     )
 
     assert message.failed
+    assert not message.requeue
+    assert message.options["failure"] == {"reason": "", "type": "TypeError", "message": "a retry_when that raises"}
+
+
+def test_a_failed_attempt_that_is_tried_again_is_not_dead_lettered_too_because_a_hook_raised() -> None:
+    message = Message()
+    message.outbox.append(SimpleNamespace(message=message._message))
+
+    Dispatch(middleware=[Raising(TypeError("mine"))]).emit_after("process_message", message, exception=ValueError())
+
+    assert not message.failed
     assert not message.requeue
 
 
@@ -198,6 +210,7 @@ def test_a_done_attempt_whose_next_message_can_never_be_sent_is_dead_lettered(er
 
     assert message.failed
     assert not message.requeue
+    assert message.options["failure"] == {"reason": "too_large", "type": type(error).__name__, "message": str(error)}
 
 
 class Outboxes(Middleware):

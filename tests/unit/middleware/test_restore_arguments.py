@@ -7,6 +7,8 @@ import dramatiq
 import pytest
 from dramatiq.brokers.stub import StubBroker
 
+from actors import actor
+from actors.testing import drain, enqueued
 from middleware import RestoreArguments
 from middleware.restore_arguments import ArgumentsRefused
 
@@ -69,3 +71,20 @@ def test_a_message_of_an_unknown_actor_is_left_to_dramatiq(broker: StubBroker) -
     broker.emit_before("process_message", message)
 
     assert not message.failed
+
+
+def test_a_retry_and_a_dead_letter_have_the_arguments_that_were_sent(stub_broker: Any) -> None:
+    @actor(max_retries=1, min_backoff=1, idempotency_key="order")
+    def charge(bare: list, anything: Any, typed: list[int], nested: dict[str, list[int]], *rest: Any) -> None:  # type: ignore[type-arg]
+        for each in (bare, anything, typed, nested["a"], *rest):
+            each.pop()
+        raise ConnectionError("busy")
+
+    sent = ([1, 2], [1, 2], [1, 2], {"a": [1, 2]}, [1, 2])
+    charge.send(*sent)
+    drain(retries=True)
+    assert enqueued()[0].args == sent
+
+    drain(raises=False, with_delays=True)
+    (letter,) = stub_broker.dead_letters
+    assert (letter._message.args, letter.options["failure"]["reason"]) == (sent, "exhausted")

@@ -12,6 +12,7 @@ from dramatiq.middleware import Middleware, MiddlewareError
 
 from actors import actor
 from actors.testing import StubBroker, drain, enqueued
+from middleware import current
 from middleware.failure import LONGEST, failure_of
 from middleware.retries import LONGEST_TRACEBACK
 from middleware.trail import LONGEST_ERROR, trail_of
@@ -192,6 +193,20 @@ def test_a_message_that_can_not_be_sent_again_says_so(
     assert (failure_of(letter).reason, failure_of(letter).type) == ("too_large", "NotEncodable")
     assert failure_of(letter).message.startswith(f"actor 'charge': {problem}")
     assert enqueued() == []
+
+
+@pytest.mark.parametrize("retries", ["3", -1, None, [1], 10**30])
+def test_an_attempt_has_a_number_whatever_its_message_says(stub_broker: StubBroker, retries: object) -> None:
+    numbers: list[int] = []
+
+    def work() -> NoReturn:
+        numbers.append(current().number)
+        raise ValueError("no")
+
+    sent(stub_broker, {"retries": retries}, work)
+    drain(raises=False, with_delays=True)
+
+    assert numbers == [1, 2]
 
 
 def test_an_option_that_could_not_work_is_named_in_the_dead_letter(stub_broker: StubBroker) -> None:
