@@ -58,12 +58,13 @@ class Admin:
 
     def __init__(self, nodes: Nodes, *, timeout_s: float) -> None:
         self._nodes = nodes
-        self._deadline = time.monotonic() + timeout_s
+        self._timeout_s = timeout_s
+        self.restart_clock()
         self._session = Session(nodes, "admin", on_open=lambda channel: None, idle_s=0.1)
 
     def __enter__(self) -> Self:
         try:
-            self._pump_until(lambda: self._session.channel is not None)
+            self.pump_until(lambda: self._session.channel is not None)
         except BaseException:
             self._session.close()
             raise
@@ -73,6 +74,11 @@ class Admin:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._session.close()
+
+    @property
+    def where(self) -> str:
+        """Where it is connected to, without passwords."""
+        return str(self._nodes)
 
     @property
     def server_version(self) -> str:
@@ -109,6 +115,25 @@ class Admin:
             if closed.reply_code != NOT_FOUND:
                 raise
 
+    def restart_clock(self) -> None:
+        """Let what follows take as long as all calls together may."""
+        self._deadline = time.monotonic() + self._timeout_s
+
+    def open_channel(self) -> Channel:
+        """Return another channel, open; who asked for it closes it."""
+        opened: list[Channel] = []
+        self.pump_until(lambda: self._session.channel is not None)
+        channel = self._session.open_channel(opened.append)
+        self.pump_until(lambda: bool(opened) or channel.is_closed)
+        return channel
+
+    def pump_until(self, done: Callable[[], bool]) -> None:
+        """Wait for *done*, while callbacks run."""
+        while not done():
+            if time.monotonic() >= self._deadline:
+                raise ConnectionFailed(f"{self._nodes}: {self._session.last_error or 'no answer in time'}")
+            self._session.pump()
+
     def _declare(self, queue: Queue, *, passive: bool = False) -> Depth:
         frame = self._call(
             lambda channel, done: channel.queue_declare(
@@ -119,10 +144,10 @@ class Admin:
 
     def _call(self, ask: Callable[[Channel, Callable[[Method[Any]], None]], object]) -> Method[Any]:
         answers: list[Method[Any] | BaseException] = []
-        self._pump_until(lambda: self._session.channel is not None)
+        self.pump_until(lambda: self._session.channel is not None)
         channel = self._session.open_channel(lambda opened: ask(opened, answers.append))
         channel.add_on_close_callback(lambda _, error: answers.append(error))
-        self._pump_until(lambda: bool(answers))
+        self.pump_until(lambda: bool(answers))
         answer = answers[0]
         if isinstance(answer, ChannelClosedByBroker):
             if answer.reply_code == ACCESS_REFUSED:
@@ -133,12 +158,6 @@ class Admin:
             raise ConnectionFailed(f"{self._nodes}: {answer}")
         channel.close()
         return answer
-
-    def _pump_until(self, done: Callable[[], bool]) -> None:
-        while not done():
-            if time.monotonic() >= self._deadline:
-                raise ConnectionFailed(f"{self._nodes}: {self._session.last_error or 'no answer in time'}")
-            self._session.pump()
 
 
 def explain_mismatch(queue: Queue, reply_text: str) -> str:

@@ -54,6 +54,11 @@ class Declarations:
     def _new_lock(self) -> None:
         self._lock = threading.Lock()
 
+    @property
+    def topology(self) -> Topology:
+        """Names and arguments, whether what they belong to exists or not."""
+        return self._topology()
+
     def work(self, queue: str, *, timeout_s: float | None = None) -> Queue:
         """Return the queue to publish to for logical *queue*, once it exists.
 
@@ -85,6 +90,15 @@ class Declarations:
             others = topology.under_other_type().holds().items()
             left = [(hold_ms, queue) for hold_ms, queue in others if admin.depth(queue) is not None]
         return [*topology.holds().items(), *left]
+
+    def plain_delays(self) -> list[tuple[str, Queue]]:
+        """Return where plain Dramatiq keeps delayed messages, with their logical queues, as far as that exists."""
+        topology = self._topology()
+        candidates = [(name, topology.plain_delay(name)) for name in sorted(set(self._known()))]
+        if not candidates:
+            return []
+        with Admin(self._nodes(), timeout_s=self._timeout_s) as admin:
+            return [(name, queue) for name, queue in candidates if admin.depth(queue) is not None]
 
     def generations(self, queue: str) -> list[Queue]:
         """Return all physical queues of logical *queue* that exist, the current one first.

@@ -29,6 +29,11 @@ class Queue:
     name: str
     arguments: Arguments = field(default_factory=dict)
 
+    @property
+    def is_quorum(self) -> bool:
+        """Whether it is replicated; what is requeued there does not go back to its place among others."""
+        return self.arguments.get("x-queue-type") == "quorum"
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
@@ -85,6 +90,15 @@ class Topology:
     def holds(self) -> dict[int, Queue]:
         """All hold queues by their hold in milliseconds, shortest first."""
         return {hold_ms: self.hold(hold_ms) for hold_ms in HOLDS_MS}
+
+    @property
+    def relays(self) -> str:
+        """The exchange through which all relays are asked what they keep."""
+        return self._prefixed("relays")
+
+    def relay(self, name: str) -> Queue:
+        """The queue by which the relay *name* is asked; it goes when its connection does."""
+        return Queue(self._prefixed(f"relay.{name}"))
 
     def _work(self, queue: str, queue_type: QueueType, max_priority: int | None) -> Queue:
         if queue_type == "quorum":

@@ -19,6 +19,7 @@ def queues(topology: Topology) -> list[Queue]:
         *topology.earlier("money"),
         topology.dead("money"),
         topology.plain_delay("money"),
+        topology.relay("r1"),
         *topology.holds().values(),
     ]
 
@@ -91,6 +92,7 @@ def test_p20_a_prefix_is_put_before_every_name_and_every_name_within(topology: T
     prefixed = Topology(queue_type=topology.queue_type, max_priority=topology.max_priority, prefix="staging")
 
     assert [queue.name for queue in queues(prefixed)] == [f"staging.{queue.name}" for queue in queues(topology)]
+    assert prefixed.relays == f"staging.{topology.relays}"
     for queue in queues(prefixed):
         target = queue.arguments.get("x-dead-letter-routing-key", "staging.")
         assert str(target).startswith("staging.")

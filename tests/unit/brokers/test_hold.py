@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pika import BasicProperties
 
-from actors.brokers.delays import Hold
+from actors.brokers.hold import Hold
 from actors.brokers.topology import HOLDS_MS
 
 NOW = 1_767_225_600_000
