@@ -72,8 +72,9 @@ class Effects:
         return [text for key, runs in self.by_key().items() for text in _wrong(runs, killed, key in poison)]
 
     def _lines(self) -> Iterator[list[str]]:
-        if self.path.exists():
-            yield from (line.split() for line in self.path.read_text().splitlines())
+        # A reader can come upon the first half of a line that goes over the end of a page.
+        text = self.path.read_text() if self.path.exists() else ""
+        yield from (line.split() for line in text.rpartition("\n")[0].splitlines())
 
 
 def _run(fence: int, words: list[str], ended: float | None) -> Run:

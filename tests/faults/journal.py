@@ -26,5 +26,7 @@ class Journal:
         return len(self.runs()) > count
 
     def _lines(self) -> list[tuple[int, float, bool]]:
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        # A reader can come upon the first half of a line that goes over the end of a page.
+        text = self.path.read_text() if self.path.exists() else ""
+        lines = text.rpartition("\n")[0].splitlines()
         return [(int(number), float(at), maybe_ran == "True") for number, at, maybe_ran in map(str.split, lines)]
