@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from dramatiq.errors import BrokerError
@@ -105,14 +105,20 @@ class Answering:
                 about = BasicProperties(correlation_id=properties.correlation_id)
                 channel.basic_publish("", reply_to, answer.encode(), about)
 
+        # Since when who asks has had messages of the queue in hand.
+        since = time.monotonic() - inquiry.took_ms / 1000 - MARGIN_S
         if inquiry.action == "list":
-            reply(_answer(self._kept.of(inquiry.hold_queue)))
+            reply(Answer([Found(message) for message in self._list(inquiry.hold_queue, since)]))
         else:
             self._if_still_there(reply_to, lambda: self._deal(inquiry, reply))
         if inquiry.took_ms:
-            # What came meanwhile came past what was in hand there, and is back now.
-            since = time.monotonic() - inquiry.took_ms / 1000 - MARGIN_S
+            # What came to us meanwhile came past what was in hand there, and is back now.
             self._make_room(lambda held: held.found_in == inquiry.hold_queue and held.arrived > since)
+
+    def _list(self, hold_queue: str, since: float) -> Iterator[Delayed]:
+        yield from map(Delayed.of, self._kept.of(hold_queue))
+        # It was neither in hand there nor is it here now.
+        yield from self._kept.put_back(hold_queue, since)
 
     def _if_still_there(self, reply_to: str, then: Callable[[], None]) -> None:
         """Call *then* if who asked still waits: a relay that was frozen does nothing later that nobody would note."""
@@ -141,7 +147,7 @@ class Answering:
     def _cancel(self, ours: Sequence[Held], reply: Reply) -> None:
         for held in ours:
             self._kept.cancel(held)
-        _once_acked(ours[0], lambda: reply(_answer(ours)))
+        _once_acked(ours[0], lambda: reply(Answer([Found(Delayed.of(held)) for held in ours])))
 
     def _run_now(self, ours: Sequence[Held], reply: Reply) -> None:
         found: list[Found] = []
@@ -162,10 +168,6 @@ class Answering:
                 otherwise(held, str(error))
             else:
                 self._kept.move(held, publication, otherwise=partial(otherwise, held), done=partial(settle, held))
-
-
-def _answer(messages: Iterable[Held]) -> Answer:
-    return Answer([Found(Delayed.of(held)) for held in messages])
 
 
 def _once_acked(held: Held, then: Callable[[], None]) -> None:

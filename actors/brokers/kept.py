@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from itertools import chain
 
 from actors.brokers.hold import Held
+from actors.brokers.inquiry import Delayed
 from actors.brokers.publisher import Publication
 from actors.brokers.transfer import Transfer
+
+# Of how many messages it is known that they went back to the end of their queue.
+MOST_PUT_BACK = 1_000
 
 
 class Kept:
@@ -21,6 +26,7 @@ class Kept:
     def __init__(self, transfer: Transfer) -> None:
         self._transfer = transfer
         self._held: dict[Held, None] = {}
+        self._put_back: deque[tuple[float, Delayed]] = deque(maxlen=MOST_PUT_BACK)
 
     def __contains__(self, held: Held) -> bool:
         """Return whether *held* is ours, and not on its way elsewhere."""
@@ -33,6 +39,10 @@ class Kept:
     def of(self, hold_queue: str) -> Iterator[Held]:
         """Iterate over what came from *hold_queue*, what is on its way elsewhere too."""
         return (held for held in chain(self._held, self._transfer) if held.found_in == hold_queue)
+
+    def put_back(self, hold_queue: str, since: float) -> Iterator[Delayed]:
+        """Iterate over what was put from *hold_queue* to its end since then, by the monotonic clock."""
+        return (message for at, message in self._put_back if at > since and message.hold_queue == hold_queue)
 
     def filling(self, full: int) -> Iterator[Held]:
         """Iterate over what came from queues of which no more than *full* are delivered, and as many are kept."""
@@ -61,6 +71,8 @@ class Kept:
             otherwise(reason)
 
         self._held.pop(held, None)
+        if publication.queue == held.found_in:
+            self._put_back.append((time.monotonic(), Delayed.of(held)))
         self._transfer.start(held, publication, refused=lambda refusal: refused(refusal.reason), done=done)
 
     def cancel(self, held: Held) -> None:
