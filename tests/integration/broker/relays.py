@@ -30,6 +30,12 @@ def running_relay(broker: RabbitmqBroker) -> Iterator[Relay]:
         relay.stop()
 
 
+def listens(relay: Relay) -> bool:
+    """Whether a relay consumes the hold queues, and hears inquiries."""
+    channel = relay._session.channel
+    return channel is not None and bool(channel.consumer_tags)
+
+
 def kept(relay: Relay) -> list[str | None]:
     """The ids of what a relay has in memory, and does not move just now."""
     return [held.properties.message_id for held in list(relay._kept._held)]

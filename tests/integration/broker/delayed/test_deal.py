@@ -22,7 +22,7 @@ from middleware.stores import RedisStore, State
 from services.deadline import until
 from tests.integration.broker.conftest import Declare, MakeBroker, RunWorker
 from tests.integration.broker.delayed.conftest import Looking, StartRelay
-from tests.integration.broker.relays import HOUR_HOLD_MS, HOUR_MS, kept, names, ready, send
+from tests.integration.broker.relays import HOUR_HOLD_MS, HOUR_MS, kept, listens, names, ready, send
 
 
 @pytest.mark.parametrize("are_kept", [True, False])
@@ -59,16 +59,16 @@ def test_a_message_that_is_run_now_runs_now_and_not_again_when_it_is_due(
     broker = make_broker()
     ran: list[str] = []
     job = declare(broker, ran.append, actor_name="job")
-    sent = {name: job.send_with_options(args=(name,), delay=8_000).message_id for name in ("a", "b")}
-    if are_kept:
-        relay = start_relay(broker)
-        until(lambda: len(kept(relay)) == 2, seconds=5, what="the relay keeps both")
+    relay = start_relay(broker) if are_kept else None
+    until(lambda: relay is None or listens(relay), seconds=10, what="the relay")
+    sent = {name: job.send_with_options(args=(name,), delay=5_000).message_id for name in ("a", "b")}
+    until(lambda: relay is None or len(kept(relay)) == 2, seconds=4, what="the relay keeps both")
     dealt = looking(broker).run_now([sent["b"]])
     assert ([found.message.message_id for found in dealt.found], dealt.missing) == ([sent["b"]], [])
     assert ready(broker) == 1
     run_worker(broker)
     until(lambda: "b" in ran, seconds=10, what="the one that was to run now")
-    until(lambda: "a" in ran, seconds=20, what="the other one, when it is due")
+    until(lambda: "a" in ran, seconds=10, what="the other one, when it is due")
     assert looking(broker).look().messages == []
     assert ran == ["b", "a"]
 
@@ -150,9 +150,10 @@ def test_a_message_that_is_refused_while_its_time_passes_waits_on(
     full = '{"max-length":0,"overflow":"reject-publish"}'
     rabbitmq_server.ctl("set_policy", prefix, f"^{prefix}\\.default$", full, "--apply-to", "queues")
     try:
-        due = now_ms() + 2_000
-        send(broker, "stuck", 2_000)
         relay = start_relay(broker)
+        until(lambda: listens(relay), seconds=10, what="the relay")
+        due = now_ms() + 3_000
+        send(broker, "stuck", 3_000)
         until(lambda: kept(relay) == ["stuck"], seconds=2, what="the relay keeps it")
         go_on = threading.Event()
 

@@ -1,17 +1,23 @@
 """Looking at delayed messages, while relays keep the soonest due of them."""
 
+import threading
 from typing import Any
 
 import dramatiq
 import pytest
 from pika import BasicProperties
 
+from actors.brokers.admin import Admin
+from actors.brokers.asking import Asking
 from actors.brokers.delays import PREFETCH
 from actors.brokers.hold import Hold, now_ms
+from actors.brokers.inquiry import Answer, Found, Inquiry
+from actors.brokers.peek import Peek
+from actors.brokers.walk import LIST, Walk
 from services.deadline import until
 from tests.integration.broker.conftest import MakeBroker
 from tests.integration.broker.delayed.conftest import Looking, StartRelay
-from tests.integration.broker.relays import HOUR_MS, contents, kept, names, send
+from tests.integration.broker.relays import HOUR_HOLD_MS, HOUR_MS, contents, hold, kept, listens, names, send
 
 
 def test_a_look_shows_what_waits_soonest_due_first_with_and_without_a_relay(
@@ -146,3 +152,89 @@ def test_a_body_that_can_not_be_decoded_is_shown_and_can_be_cancelled(
     assert shown() == [(f"m{number}", None) for number in range(4)]
     assert looking(broker).cancel(["m0", "m3"]).missing == []
     assert names(looking(broker).look()) == ["m1", "m2"]
+
+
+def test_a_message_that_moves_to_a_shorter_hold_during_a_look_is_met(
+    make_broker: MakeBroker, start_relay: StartRelay, looking: Looking, channel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a message in the hold queue of an hour, due in half an hour: the next hold is the next shorter one
+    broker = make_broker(middleware=[])
+    relay = start_relay(broker)
+    until(lambda: listens(relay), seconds=10, what="the relay")
+    hold(broker, channel, now_ms() + HOUR_MS // 2)
+    until(lambda: len(kept(relay)) == 1, seconds=10, what="the relay keeps it")
+    topology = broker.options().topology
+    longer, shorter = topology.hold(HOUR_HOLD_MS).name, topology.hold(HOUR_HOLD_MS // 2).name
+    ask = Asking.ask
+    asked: list[str] = []
+
+    def ask_and_move(self: Asking, inquiry: Inquiry, relays: int) -> list[Answer]:
+        answers = ask(self, inquiry, relays)
+        if inquiry.hold_queue in (longer, shorter) and not asked:
+            # When it moves right after the look has passed the first of the two
+            asked.append(inquiry.hold_queue)
+            [held] = relay._kept._held
+            relay._session.call_soon(lambda: relay._move(held))
+            until(lambda: [each.found_in for each in relay._kept._held] == [shorter], seconds=10, what="its move")
+        return answers
+
+    monkeypatch.setattr(Asking, "ask", ask_and_move)
+    # Then it is in the list, once
+    assert len(looking(broker).look().messages) == 1
+    assert asked == [longer]
+
+
+def test_a_message_that_goes_back_to_the_end_of_its_queue_during_a_look_is_met(
+    make_broker: MakeBroker, start_relay: StartRelay, looking: Looking
+) -> None:
+    broker = make_broker(middleware=[])
+    sent = [f"m{number:03}" for number in range(2 * PREFETCH + 1)]
+    relay = start_relay(broker)
+    for name in sent:
+        send(broker, name, HOUR_MS)
+    until(lambda: kept(relay) == sent[:PREFETCH], seconds=10, what="the heads")
+    met: list[str] = []
+
+    def see(found: Found) -> None:
+        met.append(found.message.message_id)
+        if len(met) == 1:
+            relay._session.call_soon(lambda: relay._make_room(lambda held: True))
+            until(lambda: kept(relay) == sent[PREFETCH + 1 :], seconds=10, what="the heads' way to the end")
+
+    options = broker.options()
+    with Admin(options.nodes, timeout_s=20) as admin:
+        Walk(admin, options.topology, depth=1).go(LIST, see)
+    assert met[0] == sent[PREFETCH]
+    assert set(met) == set(sent)
+
+
+def test_a_message_that_is_just_being_published_is_met(
+    make_broker: MakeBroker, start_relay: StartRelay, looking: Looking
+) -> None:
+    broker = make_broker(middleware=[])
+    relay = start_relay(broker)
+    until(lambda: listens(relay), seconds=10, what="the relay")
+    send(broker, "mine", 2_000)
+    until(lambda: kept(relay) == ["mine"], seconds=2, what="the relay keeps it")
+    go_on = threading.Event()
+
+    def block() -> None:
+        go_on.wait(60)
+
+    assert broker.publisher._session is not None
+    broker.publisher._session.call_soon(block)
+    try:
+        until(lambda: kept(relay) == [], seconds=10, what="its time has come")
+        assert names(looking(broker).look()) == ["mine"]
+    finally:
+        go_on.set()
+
+
+def test_a_look_waits_for_what_is_on_its_way_to_it(make_broker: MakeBroker, looking: Looking, queue_type: str) -> None:
+    broker = make_broker(queue_type=queue_type, middleware=[])
+    broker.enqueue_many([dramatiq.Message[None]("default", "job", (), {}, {}) for _ in range(300)], delay=HOUR_MS)
+    options = broker.options()
+    with Admin(options.nodes, timeout_s=20) as admin:
+        for _ in range(50):
+            with Peek(admin, options.topology.hold(HOUR_HOLD_MS), 1_000, lambda held: None) as peek:
+                assert (peek.taken, peek.left) == (300, 0)

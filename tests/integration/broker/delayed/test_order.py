@@ -18,18 +18,20 @@ from actors.delayed import Found
 from services.deadline import until
 from tests.integration.broker.conftest import MakeBroker
 from tests.integration.broker.delayed.conftest import Looking, StartRelay
-from tests.integration.broker.relays import HOUR_HOLD_MS, HOUR_MS, contents, hold, kept, ready
+from tests.integration.broker.relays import HOUR_HOLD_MS, HOUR_MS, contents, hold, kept, listens, ready
 
 
 def test_what_a_relay_kept_is_not_held_up_by_what_was_looked_at_when_that_relay_dies(
-    make_broker: MakeBroker, start_relay: StartRelay, looking: Looking, channel: Any
+    make_broker: MakeBroker, start_relay: StartRelay, looking: Looking, channel: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given heads that a relay keeps, and many messages behind them that are due much later
     broker = make_broker(middleware=[])
     broker.declare_queue("default", ensure=True)
+    monkeypatch.setattr("actors.brokers.delays.COUNT_EVERY_S", 3_600)
+    first = start_relay(broker)
+    until(lambda: listens(first), seconds=10, what="the relay")
     soon = now_ms() + 4_000
     hold(broker, channel, *[soon] * PREFETCH, *[soon + HOUR_MS] * 200)
-    first = start_relay(broker)
     until(lambda: len(kept(first)) == PREFETCH, seconds=10, what="the heads")
     came = time.monotonic()
     until(lambda: time.monotonic() - came > 3 * MARGIN_S, seconds=10, what="heads that did not come during the look")
@@ -47,9 +49,10 @@ def test_what_a_relay_kept_is_not_held_up_by_what_another_keeps(
 ) -> None:
     broker = make_broker(middleware=[])
     broker.declare_queue("default", ensure=True)
-    soon = now_ms() + 4_000
-    hold(broker, channel, *[soon] * PREFETCH, *[soon + HOUR_MS] * PREFETCH)
     first = start_relay(broker)
+    until(lambda: listens(first), seconds=10, what="the first relay")
+    soon = now_ms() + 5_000
+    hold(broker, channel, *[soon] * PREFETCH, *[soon + HOUR_MS] * PREFETCH)
     until(lambda: len(kept(first)) == PREFETCH, seconds=10, what="the heads")
     second = start_relay(broker)
     until(lambda: len(kept(second)) == PREFETCH, seconds=10, what="the later ones")
@@ -63,7 +66,8 @@ def test_a_relay_that_starts_during_a_look_makes_room_for_what_was_in_hand(
     # Given a look that has the heads in hand while a relay starts, which gets what is behind them
     broker = make_broker(middleware=[])
     broker.declare_queue("default", ensure=True)
-    soon = now_ms() + 3_000
+    broker.declarations.holds()
+    soon = now_ms() + 4_000
     hold(broker, channel, *[soon] * 100, *[soon + HOUR_MS] * 100)
     relays: list[Relay] = []
 
@@ -90,9 +94,10 @@ def test_a_relay_makes_room_for_what_was_in_hand_while_it_went_on(
     monkeypatch.setattr("actors.brokers.delays.COUNT_EVERY_S", 3_600)
     broker = make_broker(middleware=[])
     broker.declare_queue("default", ensure=True)
+    relay = start_relay(broker)
+    until(lambda: listens(relay), seconds=10, what="the relay")
     now = now_ms()
     hold(broker, channel, *[now + 3_000] * PREFETCH, *[now + 4_000] * 100, *[now + HOUR_MS] * 100)
-    relay = start_relay(broker)
     until(lambda: len(kept(relay)) == PREFETCH, seconds=10, what="the heads")
 
     in_hand: list[Found] = []
@@ -117,9 +122,10 @@ def test_a_relay_that_has_room_gets_what_is_new_and_not_a_look(
     # Given a look with a message in hand, and a relay beside it whose own have all become due
     broker = make_broker(middleware=[])
     broker.declare_queue("default", ensure=True)
+    relay = start_relay(broker)
+    until(lambda: listens(relay), seconds=10, what="the relay")
     soon = now_ms() + 1_500
     hold(broker, channel, *[soon] * PREFETCH, soon + HOUR_MS)
-    relay = start_relay(broker)
     until(lambda: len(kept(relay)) == PREFETCH, seconds=10, what="the heads")
     options = broker.options()
     queue = options.topology.hold(HOUR_HOLD_MS)
