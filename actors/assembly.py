@@ -24,6 +24,7 @@ from middleware import (
     AgeLimit,
     AsyncIO,
     Callbacks,
+    DeadLetter,
     GroupCallbacks,
     Idempotency,
     RecordedResults,
@@ -187,6 +188,7 @@ def _options_of(current: Settings) -> RabbitmqOptions:
         publish_attempts=current.publish_attempts,
         publish_window=current.publish_window,
         max_message_bytes=current.max_message_bytes,
+        dead_letter_retention_ms=current.dead_letter_retention_ms,
     )
 
 
@@ -196,6 +198,7 @@ def middleware() -> list[Middleware]:
         Boot(settings),
         Idempotency(store=store, defaults=idempotency_defaults),
         CurrentMessage(),
+        DeadLetter(version=lambda: settings().app_version),
         AgeLimit(),
         Callbacks(),
         Pipelines(),

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, FilePath, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from actors.brokers.buried import LONGEST_RETENTION_MS
 from actors.brokers.nodes import mask_password
 from actors.errors import SettingsError
 from middleware.options import YEAR_MS
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
         (), description="modules of actors: workers import them too, commands if they are given none; commas between"
     )
     env: str = Field("development", description="what this deployment is called, in logs")
+    app_version: str = Field("", description="what this build of the application is called, in dead letters")
 
     queue_prefix: str = Field(
         "",
@@ -119,6 +121,10 @@ class Settings(BaseSettings):
     # After the shortest, against which it is held.
     max_backoff_ms: Annotated[int, Field(gt=0, le=YEAR_MS)] = Field(
         604_800_000, description="the longest pause before a retry"
+    )
+
+    dead_letter_retention_ms: Annotated[int, Field(gt=0, le=LONGEST_RETENTION_MS)] | None = Field(
+        None, description="after what time a dead letter is dropped; unset for never"
     )
 
     idempotency_lease_ms: int = Field(30_000, ge=100, description="how long a silent worker keeps the keys it holds")
@@ -177,7 +183,7 @@ def read(overrides: Mapping[str, Any]) -> Settings:
         # Any case, as pydantic reads them.
         upper = name.upper()
         if upper.startswith(PREFIX) and not upper.startswith(TEST_PREFIX) and upper not in known:
-            raise SettingsError(f"unknown setting {name}{did_you_mean(upper, known)}")
+            raise SettingsError(f"unknown setting {name}{did_you_mean(upper, known, prefix=PREFIX)}")
     for field in overrides:
         if field not in Settings.model_fields:
             raise SettingsError(f"unknown setting {field!r}{did_you_mean(field, Settings.model_fields)}")

@@ -4,10 +4,12 @@ from middleware.age_limit import AgeLimit
 from middleware.async_io import AsyncIO
 from middleware.attempt import Attempt, NoAttempt, current
 from middleware.callbacks import Callbacks
+from middleware.dead_letter import DeadLetter
 from middleware.group_callbacks import GroupCallbacks
 from middleware.guard import Guard
 from middleware.idempotency import Idempotency
 from middleware.inbox import Entry, Inbox, InboxMisused
+from middleware.letter import Letter
 from middleware.predicates import FailedAttempt, Retryable, by_status, by_type
 from middleware.restore_arguments import RestoreArguments
 from middleware.results import RecordedResults
@@ -19,6 +21,7 @@ __all__ = [
     "AsyncIO",
     "Attempt",
     "Callbacks",
+    "DeadLetter",
     "Entry",
     "FailedAttempt",
     "GroupCallbacks",
@@ -26,6 +29,7 @@ __all__ = [
     "Idempotency",
     "Inbox",
     "InboxMisused",
+    "Letter",
     "NoAttempt",
     "RecordedResults",
     "RestoreArguments",

@@ -64,6 +64,14 @@ class Failure:
             return cls("", "Failure", text)
         return cls(*(str(fields.get(name, "")) for name in cls.__slots__))
 
+    @classmethod
+    def noted(cls, options: Mapping[str, object]) -> Failure:
+        """Return the failure that :func:`give_up` has noted in the *options* of a message."""
+        noted = options.get("failure")
+        if isinstance(noted, Mapping):
+            return cls(*(str(noted.get(name, "")) for name in cls.__slots__))
+        return cls("", "Failure", str(options.get("traceback", "")))
+
     def text(self) -> str:
         """Return what an idempotency record keeps of it."""
         return json.dumps(asdict(self))
@@ -91,10 +99,7 @@ def give_up(message: dramatiq.MessageProxy, failure: Failure, *, traceback: str 
 
 def failure_of(message: dramatiq.MessageProxy) -> Failure:
     """Return why *message* has failed for good, as far as anybody has said."""
-    noted = message.options.get("failure")
-    if isinstance(noted, Mapping):
-        return Failure(*(str(noted.get(name, "")) for name in Failure.__slots__))
     error = message._exception
-    if error is None:
-        return Failure("", "Failure", str(message.options.get("traceback", "")))
+    if error is None or isinstance(message.options.get("failure"), Mapping):
+        return Failure.noted(message.options)
     return Failure.of(error, Reason.UNKNOWN_ACTOR if isinstance(error, ActorNotFound) else "")

@@ -107,7 +107,6 @@ class Retries(Middleware):
         if decision.delay_ms is None:
             failure = Failure.of(exception, decision.reason or "")
             give_up(message, failure, traceback=_traceback(exception, decision.why))
-            log.warning("message %s of %s fails for good: %s", message.message_id, message.actor_name, failure.reason)
         else:
             message.options["traceback"] = _traceback(exception)
             log.info(

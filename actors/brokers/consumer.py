@@ -22,9 +22,9 @@ from actors.brokers.sender import Following
 from actors.brokers.session import Session
 from actors.brokers.topology import Queue
 from actors.errors import ActorsError
-from middleware import Guard
+from middleware import DeadLetter, Guard, Letter
 
-Bury = Callable[[str, bytes, str | None], Publication]
+Bury = Callable[[bytes, Letter], Publication]
 Forward = Callable[[Sequence[Publication], Callable[[bool], None]], None]
 
 # How soon a message runs again, or is forwarded again, that could not be forwarded; in seconds.
@@ -51,7 +51,8 @@ class Consumer(dramatiq.Consumer):
         queue_name: the logical queue; messages that claim to belong to another are made to belong to this one.
         find_queues: called for each new channel; returns the physical queues to consume.
         guard: asks for idempotency keys, or None.
-        bury: called with queue, body and message id; returns what to publish to the dead letters.
+        dead_letter: knows what a dead letter is to say, and is told of each that is forwarded.
+        bury: called with a body and what is said of it; returns what to publish to the dead letters.
         forward: called with what follows an attempt and a callback; publishes it, and calls back with whether all of it
             is durable.
         prefetch: how many messages may be delivered and unacked, a physical queue.
@@ -66,6 +67,7 @@ class Consumer(dramatiq.Consumer):
         queue_name: str,
         find_queues: Callable[[str], list[Queue]],
         guard: Guard | None,
+        dead_letter: DeadLetter,
         bury: Bury,
         forward: Forward,
         prefetch: int,
@@ -74,6 +76,7 @@ class Consumer(dramatiq.Consumer):
         self.queue_name = queue_name
         self._broker = broker
         self._find_queues = find_queues
+        self._dead_letter = dead_letter
         self._bury = bury
         self._forward = forward
         self._prefetch = prefetch
@@ -134,29 +137,32 @@ class Consumer(dramatiq.Consumer):
             self._settle(delivery.epoch, delivery.tag, requeue=is_current)
             return
         if delivery.failed:
-            try:
-                body = delivery._message.encode()
-            except ActorsError as error:
-                log.error("message %s: what its middleware noted can't be encoded: %s", delivery.message_id, error)
-                body = delivery.body
-            self._dead_letter(body, delivery.message_id, delivery.epoch, delivery.tag, delivery.outbox)
+            letter = self._dead_letter.letter_of(delivery, self.queue_name)
+            self._forward_dead(_last_body(delivery), letter, delivery, delivery.epoch, delivery.tag)
         elif delivery.outbox:
             self._follow(delivery.epoch, delivery.tag, delivery.outbox)
         else:
             self._settle(delivery.epoch, delivery.tag, requeue=False)
 
-    def _dead_letter(
-        self, body: bytes, message_id: str | None, epoch: Epoch, tag: int, outbox: Sequence[Following] = ()
-    ) -> None:
+    def _forward_dead(self, body: bytes, letter: Letter, delivery: Delivery | None, epoch: Epoch, tag: int) -> None:
+        """Forward *body* to the dead letters; *delivery* is None for one that can't be decoded."""
+        outbox, error = ([], None) if delivery is None else (delivery.outbox, delivery._exception)
         try:
-            letter = self._bury(self.queue_name, body, message_id)
-        except BrokerError as error:
-            log.warning("queue %r: a dead letter can't be forwarded yet: %s", self.queue_name, error)
+            publication = self._bury(body, letter)
+        except BrokerError as refusal:
+            log.warning("queue %r: a dead letter can't be forwarded yet: %s", self.queue_name, refusal)
             self._again(epoch, tag)
         else:
-            self._follow(epoch, tag, outbox, letter)
+            self._follow(epoch, tag, outbox, publication, then=lambda: self._dead_letter.forwarded(letter, error))
 
-    def _follow(self, epoch: Epoch, tag: int, outbox: Sequence[Following], *letters: Publication) -> None:
+    def _follow(
+        self,
+        epoch: Epoch,
+        tag: int,
+        outbox: Sequence[Following],
+        *others: Publication,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
         """Publish what follows a delivery, and ack it once all is confirmed; else let it be delivered again."""
         following = object()
         self._following.add(following)
@@ -167,11 +173,12 @@ class Consumer(dramatiq.Consumer):
                 self._again(epoch, tag)
                 return
             self._settle(epoch, tag, requeue=False)
+            then()
             for each in outbox:
                 self._broker.emit_after("enqueue", each.message, each.outgoing.delay)
 
         self._forward(
-            [*(each.publication for each in outbox), *letters],
+            [*(each.publication for each in outbox), *others],
             lambda durable: self._session.call_soon(lambda: done(durable)),
         )
 
@@ -222,8 +229,8 @@ class Consumer(dramatiq.Consumer):
                 # Dramatiq's worker looks its consumer up by this name, and dies where there is none.
                 message = message.copy(queue_name=self.queue_name)
         except (DecodeError, TypeError) as error:
-            log.error("queue %r: a message that can't be decoded goes to the dead letters: %s", self.queue_name, error)
-            self._dead_letter(body, properties.message_id, epoch, tag)
+            letter = self._dead_letter.letter_of_body(body, error, self.queue_name, properties.message_id or "")
+            self._forward_dead(body, letter, None, epoch, tag)
             return
         delivery = Delivery(message, redelivered=method.redelivered, epoch=epoch, tag=tag, body=body)
         self._outstanding[tag] = delivery
@@ -268,3 +275,16 @@ class Consumer(dramatiq.Consumer):
             channel.basic_ack(below[-1], multiple=True)
         for tag in done[len(below) :]:
             channel.basic_ack(tag)
+
+
+def _last_body(delivery: Delivery) -> bytes:
+    """Return *delivery* as its dead letter has it, with its failure."""
+    message = delivery._message
+    try:
+        return message.encode()
+    except ActorsError as error:
+        log.error("message %s: what its middleware noted can't be encoded: %s", delivery.message_id, error)
+    # As it came, and with what is known to be text.
+    noted = {name: message.options[name] for name in ("failure", "traceback")}
+    before = dramatiq.Message.decode(delivery.body)
+    return message.copy(args=before.args, kwargs=before.kwargs, options=before.options | noted).encode()

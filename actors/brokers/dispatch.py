@@ -13,7 +13,7 @@ from dramatiq.middleware import Interrupt, Middleware, MiddlewareError
 
 from actors.encoding import check_size
 from actors.errors import ActorsError
-from middleware import Guard, Idempotency
+from middleware import DeadLetter, Guard, Idempotency
 from middleware.failure import Failure, Reason, give_up
 from middleware.stores import StoreUnavailable
 from middleware.trail import trail_of
@@ -36,6 +36,7 @@ class Dispatch(dramatiq.Broker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._ending = threading.local()
+        self._dead_letter = DeadLetter()
         super().__init__(*args, **kwargs)
 
     @property
@@ -47,6 +48,11 @@ class Dispatch(dramatiq.Broker):
     def guard(self) -> Guard | None:
         """What asks for idempotency keys; None where no idempotency middleware is in use."""
         return next((each.guard for each in self.middleware if isinstance(each, Idempotency)), None)
+
+    @property
+    def dead_letter(self) -> DeadLetter:
+        """What a dead letter is to say; it is told of each that is forwarded."""
+        return next((each for each in self.middleware if isinstance(each, DeadLetter)), self._dead_letter)
 
     @property
     def max_message_bytes(self) -> int:

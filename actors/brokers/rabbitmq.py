@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,9 +14,10 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker as DramatiqRabbitmqBroker
 from dramatiq.common import q_name
 from dramatiq.errors import QueueJoinTimeout
 from dramatiq.middleware import Middleware
-from pika import BasicProperties, ConnectionParameters
+from pika import ConnectionParameters
 
 from actors.brokers.admin import Admin
+from actors.brokers.buried import bury
 from actors.brokers.consumer import Consumer
 from actors.brokers.declarations import Declarations
 from actors.brokers.delays import Relay
@@ -28,13 +28,12 @@ from actors.brokers.publisher import Batch, Publication, Publisher
 from actors.brokers.sender import Following, Outgoing, Sender
 from actors.brokers.topology import Topology
 from actors.errors import NotEncodable
+from middleware import Letter
 
 Message = dramatiq.Message[Any]
 
 # How many messages of an `enqueue_many` are encoded and in memory at once.
 CHUNK = 1_000
-# The longest message id that AMQP can carry, in bytes.
-LONGEST_ID = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ class RabbitmqOptions:
         publish_attempts: how often a message is written to a connection before its send gives up.
         publish_window: messages written and unconfirmed, a process.
         max_message_bytes: the size of an encoded message that is refused when exceeded.
+        dead_letter_retention_ms: after how many milliseconds RabbitMQ drops a dead letter; None for never.
     """
 
     nodes: Nodes
@@ -58,6 +58,7 @@ class RabbitmqOptions:
     publish_attempts: int = 5
     publish_window: int = 500
     max_message_bytes: int = 131_072
+    dead_letter_retention_ms: int | None = None
 
 
 class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
@@ -173,7 +174,8 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
             queue_name=queue_name,
             find_queues=self.declarations.generations,
             guard=self.guard,
-            bury=self._dead_letter,
+            dead_letter=self.dead_letter,
+            bury=self._bury,
             forward=self._forward,
             prefetch=options.prefetch,
             idle_ms=timeout,
@@ -228,12 +230,10 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
         options = self.options()
         return Admin(options.nodes, timeout_s=options.publish_timeout_s)
 
-    def _dead_letter(self, queue_name: str, body: bytes, message_id: str | None) -> Publication:
-        """Return what to publish so that *body* is among the dead letters of *queue_name*."""
-        if not message_id or len(message_id.encode()) > LONGEST_ID:
-            message_id = str(uuid.uuid4())
-        queue = self.declarations.dead(queue_name)
-        return Publication(queue.name, body, BasicProperties(message_id=message_id, delivery_mode=2))
+    def _bury(self, body: bytes, letter: Letter) -> Publication:
+        """Return what to publish so that *body* is among the dead letters, with what *letter* says of it."""
+        queue = self.declarations.dead(letter.queue)
+        return bury(queue, body, letter, retention_ms=self.options().dead_letter_retention_ms)
 
     def _follows(self, outgoing: Iterable[Outgoing]) -> bool:
         """Put *outgoing* in the outbox of the attempt that ends in this thread, if one does; return whether."""

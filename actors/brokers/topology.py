@@ -68,7 +68,11 @@ class Topology:
         """Where the dead letters of logical *queue* wait for a human; they never expire."""
         if self.queue_type == "classic":
             return Queue(self._prefixed(f"{queue}.XQ"))
-        return Queue(self._prefixed(f"{queue}.quorum.XQ"), {"x-queue-type": "quorum"})
+        return Queue(
+            self._prefixed(f"{queue}.quorum.XQ"),
+            # Whoever looks at them returns them, and must not lose or reorder them by that.
+            {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT},
+        )
 
     def under_other_type(self) -> Topology:
         """The queues that there may be from before ``ACTORS_QUEUE_TYPE`` was changed."""

@@ -42,6 +42,8 @@ def record_details(record: Record, now: int) -> Iterator[tuple[str, str]]:
     yield "changed", f"{moment(record.changed)} ({duration(now - record.changed)} ago)"
     yield "lease or due", _remaining(record, now)
     yield "failed attempts", str(record.retries)
+    if record.replays:
+        yield "replays", str(record.replays)
     yield "lost workers", str(record.lost)
     yield "result", _result_in_words(record)
     yield "error", _error_in_words(record)

@@ -128,6 +128,9 @@ class StubBroker(Dispatch, DramatiqStubBroker):
             for each in delivery.outbox:
                 self.put(each.entry)
                 self.emit_after("enqueue", each.message, each.delay)
+            if delivery.failed:
+                letter = self.dead_letter.letter_of(delivery, delivery.entry.queue_name)
+                self.dead_letter.forwarded(letter, delivery.error)
         self.settle(delivery, requeue=delivery.requeue, dead=delivery.failed)
 
     def settle(self, delivery: Delivery, *, requeue: bool = False, dead: bool = False) -> None:

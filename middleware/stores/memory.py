@@ -232,16 +232,18 @@ class MemoryStore:
 def _judge(kept: _Kept | None, request: Request, now: int) -> tuple[Verdict, int, int, int]:
     """Return the verdict on *request*, losses and retries to tell with it, and when the holder's time ends."""
     if kept is None:
-        return Verdict.RUN, 0, 0, 0
+        return Verdict.RUN, request.lost, 0, 0
     record = kept.record
     same, told, state = record.owner == request.owner, kept.token == request.token, record.state
-    lost, retries, ends = record.lost, record.retries, record.until
+    lost, retries, ends = max(record.lost, request.lost), record.retries, record.until
     if state is State.RELEASED or (state is State.FAILED and not same and not request.hold):
-        return Verdict.RUN, 0, 0, 0
+        return Verdict.RUN, request.lost, 0, 0
     if not same and request.fingerprint and record.fingerprint and request.fingerprint != record.fingerprint:
         return Verdict.CONFLICT, lost, retries, ends
     if told and state in (State.RUNNING, State.FAILED):
         return Verdict.RUN if state is State.RUNNING else Verdict.POISON, lost, retries, ends
+    if same and state in (State.FAILED, State.UNKNOWN) and request.replays > record.replays:
+        return Verdict.RUN, lost, 0, 0
     if state not in (State.RUNNING, State.WAITING):
         return Verdict(state.value), lost, retries, ends
     if state is State.WAITING and not same:
@@ -265,6 +267,7 @@ def _record(request: Request, state: State, fence: int, now: int) -> Record:
         key=request.key,
         owner=request.owner,
         fence=fence,
+        replays=request.replays,
         fingerprint=request.fingerprint,
         changed=now,
         expires=now + request.ttl_ms,

@@ -65,6 +65,8 @@ class Request:
         max_losses: so many lost workers make a message poison.
         park: a message whose worker was lost after its start goes to ``UNKNOWN``, not to the next worker.
         hold: a key that has failed stays closed to other messages.
+        replays: how often the message has been replayed; a higher number than the record's reopens its end.
+        lost: how many of its workers were lost before the store was asked of it; a claim counts them.
     """
 
     digest: str
@@ -78,6 +80,8 @@ class Request:
     max_losses: int = 3
     park: bool = False
     hold: bool = False
+    replays: int = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,7 @@ class Record:
     until: int = 0
     lost: int = 0
     retries: int = 0
+    replays: int = 0
     fingerprint: str = ""
     result: str = ""
     error: str = ""

@@ -32,7 +32,7 @@ def told_once(kinds: Iterable[Kind]) -> tuple[str, str]:
 def kind_of_request(request: Request) -> Kind:
     """Return what begin.lua is told once of all requests that have it in common."""
     aliased = request.key != request.owner
-    return request.lease_ms, request.ttl_ms, request.max_losses, request.park, request.hold, aliased
+    return request.lease_ms, request.ttl_ms, request.max_losses, request.park, request.hold, request.lost, aliased
 
 
 def kind_of_claim(claim: Claim) -> Kind:
@@ -90,4 +90,6 @@ def _fields(request: Request) -> str:
         text += f',"key":{_quoted(request.key)}'
     if request.fingerprint:
         text += f',"fingerprint":{_quoted(request.fingerprint)}'
+    if request.replays:
+        text += f',"replays":{request.replays}'
     return text

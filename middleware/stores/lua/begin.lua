@@ -1,7 +1,7 @@
 -- begin: claim each key that is free, and say what holds the others. judge.lua goes before it.
 -- KEYS  1 fence counter, 2 index of open keys, then each request's record, then the aliases of those that have one
 -- ARGV  1 length of what precedes the digest in a record's name, 2 JSON: kinds of requests [lease ms, ttl ms, max
---       losses, park, hold, aliased], 3 JSON: the kind of each, then the fields of each that go into its record
+--       losses, park, hold, before, aliased], 3 JSON: the kind of each, then the fields of each that go into its record
 -- Returns for each a fence, [fence, lost, retries], or [verdict, lost, retries, owner, remaining ms, result, error].
 -- Atomic: of two requests for a key one sees the other's claim. Fences are times too: they rise also after a data loss.
 local clock, kinds, kind_of = redis.call('TIME'), cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
@@ -13,11 +13,11 @@ local function keep(name, text, life)
   latest[name], open[#open + 1], open[#open + 2] = text, us + life * 1000 + #open, string.sub(name, start)
 end
 for i, kind in ipairs(kind_of) do
-  local lease, ttl, max_losses, park, hold, aliased = unpack(kinds[kind])
-  local name, fields, verdict, lost, retries, ends, was, request = KEYS[i + 2], ARGV[i + 3], 'run', 0, 0, 0
+  local lease, ttl, max_losses, park, hold, before, aliased = unpack(kinds[kind])
+  local name, fields, verdict, lost, retries, ends, was, request = KEYS[i + 2], ARGV[i + 3], 'run', before, 0, 0
   if latest[name] or found[i] then
     was, request = cjson.decode(latest[name] or found[i]), cjson.decode('{' .. fields .. '}')
-    verdict, lost, retries, ends = judge(was, now, request, lease, max_losses, park, hold)
+    verdict, lost, retries, ends = judge(was, now, request, lease, max_losses, park, hold, before)
   end
   if verdict == 'run' or verdict == 'again' then
     local mine, unstarted = fence + 1, park or lost > 0 or max_losses == 1

@@ -12,7 +12,7 @@ local fence = string.format('%d', math.max(tonumber(redis.call('GET', KEYS[2]) o
 -- It is remembered for as long from now on as it was to be from its last change.
 local ttl = math.max(1, now + life - math.max(record.changed, ends))
 local new = cjson.encode({state = ARGV[1], owner = record.owner, scope = record.scope, key = record.key,
-  fingerprint = record.fingerprint, changed = now, result = ARGV[2] ~= '' and ARGV[2] or nil})
+  fingerprint = record.fingerprint, replays = record.replays, changed = now, result = ARGV[2] ~= '' and ARGV[2] or nil})
 redis.call('SET', KEYS[1], '{"fence":' .. fence .. ',' .. new:sub(2), 'PX', ttl)
 redis.call('SET', KEYS[2], fence)
 redis.call('ZREM', KEYS[3], ARGV[4])

@@ -42,6 +42,10 @@ class Situation:
         return self.entry.request.owner == self.request.owner
 
     @property
+    def ended(self) -> bool:
+        return self.entry.state in ("failed", "unknown")
+
+    @property
     def same_delivery(self) -> bool:
         return self.entry.request.token == self.request.token
 
@@ -61,9 +65,13 @@ class Situation:
         return self.now < self.free_at
 
     @property
+    def known_losses(self) -> int:
+        return max(self.entry.lost, self.request.lost)
+
+    @property
     def losses(self) -> int:
         """How many there are once the lease that is over is counted."""
-        return self.entry.lost + (not self.entry.blameless)
+        return self.known_losses + (not self.entry.blameless)
 
 
 def _is(*states: str) -> Callable[[Situation], bool]:
@@ -71,14 +79,16 @@ def _is(*states: str) -> Callable[[Situation], bool]:
 
 
 # The first row whose condition holds decides. "run" is a new claim with the losses and retries of the record, "anew"
-# one without, "again" the claim that there is, "loss" a new claim with one loss more.
+# one without, "reopened" one with its losses only, "again" the claim that there is, "loss" a new claim with one loss
+# more. Losses that the request knows of count as if the record knew them, too.
 ROWS: list[tuple[Callable[[Situation], bool], str]] = [
     (_is("released"), "anew"),
     (lambda found: found.entry.state == "failed" and not found.same and not found.request.hold, "anew"),
     (lambda found: found.conflict, "conflict"),
     (_is("done"), "done"),
-    (_is("unknown"), "unknown"),
     (lambda found: found.entry.state == "failed" and found.entry.told_poison == found.request.token, "poison"),
+    (lambda found: found.ended and found.same and found.request.replays > found.entry.request.replays, "reopened"),
+    (_is("unknown"), "unknown"),
     (_is("failed"), "failed"),
     (lambda found: found.entry.state == "running" and found.same_delivery, "again"),
     (lambda found: found.alive, "busy"),
@@ -92,7 +102,7 @@ ROWS: list[tuple[Callable[[Situation], bool], str]] = [
 
 OPEN = ("running", "waiting", "failed", "unknown")
 # What begins a claim, what lets run, and what is told where it is not the name of the row.
-NEW_CLAIM = ("anew", "run", "loss")
+NEW_CLAIM = ("anew", "run", "reopened", "loss")
 RUNS = (*NEW_CLAIM, "again")
 VERDICTS = {"parked": "unknown", "poisoned": "poison"}
 
@@ -125,10 +135,10 @@ class Model:
         entry, row = self.find(request.digest, now), self.judge(request, now)
         if row != "conflict" and request.key != request.owner:
             self.aliases[request.owner] = (request.digest, now + request.lease_ms + request.ttl_ms)
-        lost, retries = 0, 0
+        lost, retries = request.lost, 0
         if row in RUNS and row != "anew" and entry is not None:
-            lost = entry.lost + (row == "loss")
-            retries = entry.retries if entry.request.owner == request.owner else 0
+            lost = Situation(entry, request, now).known_losses + (row == "loss")
+            retries = entry.retries if entry.request.owner == request.owner and row != "reopened" else 0
         if row in NEW_CLAIM:
             self.hold(request, now, fence, lost, retries, blameless=request.park or lost > 0 or request.max_losses == 1)
         elif row == "again" and entry is not None:
@@ -136,7 +146,8 @@ class Model:
         elif row in ("parked", "poisoned") and entry is not None:
             entry.state = "unknown" if row == "parked" else "failed"
             entry.told_poison = request.token
-            entry.lost, entry.fence, entry.error, entry.until = entry.lost + 1, fence, "its worker was lost", 0
+            entry.lost = Situation(entry, request, now).known_losses + 1
+            entry.fence, entry.error, entry.until = fence, "its worker was lost", 0
             entry.changed, entry.expires = now, now + request.ttl_ms
 
     def hold(self, request: Request, now: int, fence: int, lost: int, retries: int, *, blameless: bool) -> None:

@@ -120,3 +120,13 @@ def test_release_forgets_the_losses(store: Store, subject: Subject) -> None:
     assert verdict(store, max_losses=1) is Verdict.POISON
     store.release("v1.k")
     assert claim(store, max_losses=1).lost == 0
+
+
+def test_a_loss_before_the_store_was_asked_counts(store: Store, subject: Subject) -> None:
+    first = claim(store, lost=1, lease_ms=SHORT)
+    assert (first.lost, first.needs_mark) == (1, True)
+    lose(subject, first, marked=True)
+    second = claim(store, lost=1, lease_ms=SHORT)
+    assert second.lost == 2
+    lose(subject, second, marked=True)
+    assert verdict(store, lost=1, max_losses=3) is Verdict.POISON

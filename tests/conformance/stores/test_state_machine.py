@@ -34,6 +34,8 @@ def requests_of(durations: st.SearchStrategy[int], retentions: st.SearchStrategy
         max_losses=st.integers(1, 3),
         park=st.booleans(),
         hold=st.booleans(),
+        replays=st.sampled_from([0, 0, 0, 1, 2]),
+        lost=st.sampled_from([0, 0, 0, 1]),
     )
 
 
@@ -166,7 +168,8 @@ class Workers(RuleBasedStateMachine):
         if row in ("parked", "poisoned"):
             self.supersede(digest, found.fence, now)
         if row == "poisoned":
-            assert asked.max_losses <= answer.lost <= self.holders[digest]
+            # Each holder is lost once at most, and one more before the store was asked.
+            assert asked.max_losses <= answer.lost <= self.holders[digest] + 1
 
     def follow_renewal(self, held: Claim, now: int, *, is_held: bool, mark: bool) -> None:
         digest = held.request.digest
@@ -183,7 +186,8 @@ class Workers(RuleBasedStateMachine):
             return Answer(Verdict.RUN, entry.fence, entry.lost, entry.retries, asked.owner, asked.lease_ms)
         verdict, owner = Verdict(VERDICTS.get(row, row)), entry.request.owner
         remaining = self.near(max(0, self.model.ends(entry, asked, row) - now))
-        return Answer(verdict, 0, entry.lost, entry.retries, owner, remaining, entry.result, entry.error)
+        lost = max(entry.lost, asked.lost)
+        return Answer(verdict, 0, lost, entry.retries, owner, remaining, entry.result, entry.error)
 
     def new_fence(self, fence: int) -> int:
         assert fence > self.highest
@@ -219,6 +223,7 @@ class Workers(RuleBasedStateMachine):
                 until=self.near(entry.until),
                 lost=entry.lost,
                 retries=entry.retries,
+                replays=asked.replays,
                 fingerprint=asked.fingerprint,
                 result=entry.result,
                 error=entry.error,

@@ -169,6 +169,7 @@ def test_show_says_all_that_is_known(application: Application, keys: Keys) -> No
         "until": "2026-01-01T00:01:00.000+00:00",
         "lost": 0,
         "retries": 2,
+        "replays": 0,
         "fingerprint": "",
         "result": None,
         "error": {"type": "GatewayBusy", "message": "try later"},

@@ -48,7 +48,9 @@ def test_a_quorum_queue_loses_no_message_to_its_limits() -> None:
 
 @pytest.mark.parametrize("topology", ALL)
 def test_dead_letters_never_expire(topology: Topology) -> None:
-    assert set(topology.dead("money").arguments) <= {"x-queue-type"}
+    arguments = topology.dead("money").arguments
+    assert set(arguments) <= {"x-queue-type", "x-delivery-limit"}
+    assert arguments.get("x-delivery-limit", 1_000_000_000) == 1_000_000_000
 
 
 @pytest.mark.parametrize("topology", ALL)

@@ -1,0 +1,96 @@
+"""Says of each message that has failed for good why, once, in one line; and counts them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+
+import dramatiq
+from dramatiq.middleware import Middleware
+
+from middleware.failure import failure_of
+from middleware.guarded import Guarded, concludes
+from middleware.letter import Letter
+
+# A longer traceback, in bytes, is not in the line: the error's text is.
+LONGEST = 100_000
+
+log = logging.getLogger(__name__)
+
+
+class DeadLetter(Middleware):
+    """Gives each message that has failed for good what its dead letter is to say.
+
+    Our own brokers ask it for that when they forward a message, and tell it once that is confirmed. On any other broker
+    it reports what the broker itself does with the message.
+
+    The report is one line of the logger ``middleware.dead_letter``, an error: its attribute ``dead_letter`` has the
+    fields of :class:`~middleware.letter.Letter`, its ``exc_info`` the error, where there was one in this process.
+
+    Args:
+        version: called for the version of the application.
+
+    Attributes:
+        counts: how many were forwarded by this process, by reason.
+    """
+
+    def __init__(self, *, version: Callable[[], str] = lambda: "") -> None:
+        self._version = version
+        self.counts: Counter[str] = Counter()
+
+    def letter_of(self, message: dramatiq.MessageProxy, queue: str) -> Letter:
+        """Return what the dead letter of *message* says; the same is noted in its options, if nobody has."""
+        failure = failure_of(message)
+        message.options.setdefault("failure", asdict(failure))
+        message.options.setdefault("traceback", failure.message)
+        guarded: Guarded | None = vars(message).get("guarded")
+        key = guarded.key if guarded is not None and guarded.key is not None else ""
+        return Letter.of(message._message, failure, queue=queue, key=key, worker=_worker(), version=self._version())
+
+    def letter_of_body(self, body: bytes, error: BaseException, queue: str, message_id: str) -> Letter:
+        """Return what the dead letter of *body* says, which can't be decoded because of *error*."""
+        return Letter.of_body(
+            body, error, queue=queue, message_id=message_id, worker=_worker(), version=self._version()
+        )
+
+    def forwarded(self, letter: Letter, error: BaseException | None = None) -> None:
+        """Report *letter*, which is among the dead letters now; *error* is what the last attempt raised."""
+        self.counts[letter.reason] += 1
+        self._report(letter, error if error is not None and _is_printable(error) else None)
+
+    def before_nack(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        """Report *message* where its broker does not."""
+        if not concludes(message):
+            self.forwarded(self.letter_of(message, message.queue_name), message._exception)
+
+    def _report(self, letter: Letter, error: BaseException | None) -> None:
+        log.error(
+            "dead letter: message %s of %s in queue %s has failed for good (%s): %s: %s",
+            letter.message_id or "without id",
+            letter.actor or "no actor",
+            letter.queue,
+            letter.reason or "no reason given",
+            letter.error_type,
+            letter.error,
+            exc_info=error,
+            extra={"dead_letter": letter.header()},
+        )
+
+
+def _is_printable(error: BaseException) -> bool:
+    """Return whether the line's handlers can write *error*: its attributes are code of others."""
+    try:
+        text = "".join(traceback.format_exception(error))
+        return len(text.encode()) <= LONGEST
+    except Exception:
+        return False
+
+
+def _worker() -> str:
+    # Not kept: it would be the parent's in a process that was forked.
+    return f"{socket.gethostname()}:{os.getpid()}"
