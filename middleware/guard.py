@@ -16,9 +16,10 @@ import dramatiq
 from dramatiq.errors import Retry
 from dramatiq.middleware import MiddlewareError, SkipMessage
 
-from middleware.guarded import Guarded, concludes
+from middleware.guarded import Guarded, concludes, is_suspect
 from middleware.keys import InvalidKey, digest, fingerprint
 from middleware.leases import Leases
+from middleware.letter import replays_of
 from middleware.options import InvalidPolicy
 from middleware.per_actor import PerActor
 from middleware.policy import OPTIONS, Defaults, Policy
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 # How long a worker thread waits between two questions to a store that does not answer, in seconds.
 PROBE_EVERY_S = 0.5
+# How long those wait that were beside a message which has killed its worker, where their actor is not guarded.
+WATCH_LEASE_MS = 5_000
 
 
 class GivenBack(SkipMessage):
@@ -83,8 +86,18 @@ class Guard:
         if known is None:
             actor = broker.get_actor(message.actor_name)
             policy = self.policy(actor, message._message)
-            request = _request(policy, actor, message._message) if policy.idempotent else None
-            known = Guarded(policy, request, key=request.key if request is not None else None)
+            if policy.idempotent:
+                request = _request(policy, actor, message._message)
+                known = Guarded(policy, request, key=request.key)
+            elif replays_of(message._message):
+                # A replay may come twice, of whatever actor: from here on it is guarded by its id.
+                known = Guarded(policy, _watch(policy, message._message))
+            elif is_suspect(message):
+                request = replace(_watch(policy, message._message), lost=1)
+                lease_ms = min(request.lease_ms, WATCH_LEASE_MS)
+                known = Guarded(policy, replace(request, lease_ms=lease_ms), watched=True)
+            else:
+                known = Guarded(policy, None)
             message.guarded = known  # type: ignore[attr-defined]
         return known
 
@@ -150,6 +163,8 @@ class Guard:
 
     def end(self, guarded: Guarded, ending: Ending, **details: Any) -> None:
         """Note how the claim ends that *guarded* holds; it is renewed no more, and yet to be recorded."""
+        if guarded.watched and ending is not Ending.ABANDONED:
+            ending, details = Ending.FORGOTTEN, {}
         if guarded.lease is not None:
             self.leases.end(guarded.lease)
             guarded.outcome = Outcome(guarded.lease.claim, ending, **details)
@@ -175,7 +190,7 @@ class Guard:
     def runs_unprotected(self, guarded: Guarded) -> bool:
         """Return whether a message may run although the store does not answer; from then on it is not guarded."""
         request = guarded.request
-        if request is None or guarded.policy.on_outage != "run":
+        if request is None or (guarded.policy.idempotent and guarded.policy.on_outage != "run"):
             return False
         guarded.request = None
         self.count("unprotected", request, "it runs without its key, since the store does not answer")
@@ -257,6 +272,23 @@ def _request(policy: Policy, actor: dramatiq.Actor[..., Any], message: dramatiq.
         max_losses=policy.max_losses,
         park=policy.on_lost == "park",
         hold=policy.on_failed == "hold",
+        replays=replays_of(message),
+    )
+
+
+def _watch(policy: Policy, message: dramatiq.Message[Any]) -> Request:
+    """Return what the store is asked for *message*, whose actor is not guarded."""
+    scope = f"{policy.scope} (unguarded)"
+    return Request(
+        digest=digest(scope, message.message_id),
+        scope=scope,
+        key=message.message_id,
+        owner=message.message_id,
+        token=_token(),
+        lease_ms=policy.lease_ms,
+        ttl_ms=policy.ttl_ms,
+        max_losses=policy.max_losses,
+        replays=replays_of(message),
     )
 
 

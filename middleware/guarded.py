@@ -10,10 +10,18 @@ from middleware.leases import Lease
 from middleware.policy import Policy
 from middleware.stores import Answer, Outcome, Request
 
+# The option of a message that was delivered before, and then sent again to be run later.
+SUSPECT = "suspect"
+
 
 def concludes(message: dramatiq.MessageProxy) -> bool:
     """Return whether the consumer of *message* records its outcome, and can take it back."""
     return hasattr(type(message), "concludes")
+
+
+def is_suspect(message: dramatiq.MessageProxy) -> bool:
+    """Return whether *message* was delivered before, and may have cost the worker that had it."""
+    return bool(getattr(message, "redelivered", False)) or message.options.get(SUSPECT) is True
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +32,7 @@ class Guarded:
         policy: the options in effect.
         request: what the store is asked; None where the message is not guarded.
         key: its key, which it also has where it runs unprotected; None where it is not guarded.
+        watched: it is not guarded, and only the workers are counted that it has cost.
         answer: what the store has said.
         lease: the claim that the delivery holds.
         retry_ms: in how many milliseconds another attempt follows this one, once that is decided.
@@ -34,6 +43,7 @@ class Guarded:
     policy: Policy
     request: Request | None
     key: str | None = None
+    watched: bool = False
     answer: Answer | None = None
     lease: Lease | None = None
     retry_ms: int | None = None

@@ -17,7 +17,7 @@ from middleware.attempt import Attempt, set_current
 from middleware.callbacks import Callbacks
 from middleware.failure import Failure, Reason, failure_of, give_up
 from middleware.guard import Guard
-from middleware.guarded import Guarded, concludes
+from middleware.guarded import SUSPECT, Guarded, concludes
 from middleware.keys import InvalidKey
 from middleware.options import InvalidPolicy
 from middleware.policy import OPTIONS, Defaults
@@ -191,6 +191,8 @@ class Idempotency(Middleware):
         if answer.verdict is Verdict.BUSY and not message.failed:
             if same or guarded.policy.on_duplicate == "wait" or _has_followers(broker, message):
                 delay = answer.remaining_ms + 1 if same else min(answer.remaining_ms + 1, LOOK_AGAIN_MS)
+                if guarded.watched:
+                    message.options[SUSPECT] = True
                 note_due(message)
                 broker.enqueue(message._message, delay=delay)
                 self.guard.count("later", request, f"message {answer.owner} holds it; it looks again in {delay} ms")
@@ -226,7 +228,7 @@ def _refusal(guarded: Guarded, message: dramatiq.MessageProxy) -> str:
     answer, request = guarded.answer, guarded.request
     assert answer is not None  # noqa: S101
     assert request is not None  # noqa: S101
-    prefix = f"idempotency key {request.key!r}: "
+    prefix = f"idempotency key {guarded.key!r}: " if guarded.key is not None else ""
     failure = _failure(answer, guarded, same=answer.owner == message.message_id)
     if failure is None:
         return f"{prefix}{answer.verdict}"

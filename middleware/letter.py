@@ -177,7 +177,7 @@ def replayed(message: dramatiq.Message[Any], *, now: int) -> dict[str, Any]:
 
 
 # What attempts leave in the options of a message.
-_OF_AN_END = frozenset({"attempts", "due", "failure", "requeue_timestamp", "retries", "traceback"})
+_OF_AN_END = frozenset({"attempts", "due", "failure", "requeue_timestamp", "retries", "suspect", "traceback"})
 
 
 def fingerprint_of(failure: Failure, traceback: str) -> str:
