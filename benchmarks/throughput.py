@@ -9,11 +9,11 @@ import sys
 from importlib.metadata import version
 from statistics import median
 
-import pika
 from rich.console import Console
 from rich.progress import track
 
 import services
+from benchmarks.queues import delete_queues
 from benchmarks.report import Report, Row, spread, summary, table
 from benchmarks.systems import PLAIN, SUITES, Servers, System
 from benchmarks.trial import SENDS
@@ -41,15 +41,6 @@ def trial(system: System, what: str, servers: Servers, count: int) -> dict[str, 
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=400)
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
-
-
-def delete_queues(server: services.RabbitMQ) -> None:
-    """Leave each trial the same empty server."""
-    names = server.ctl("list_queues", "name").split()
-    connection = pika.BlockingConnection(pika.URLParameters(server.url))
-    for name in names:
-        connection.channel().queue_delete(name)
-    connection.close()
 
 
 def measure(server: services.RabbitMQ, store: services.Redis, suite: str, rounds: int, count: int) -> Samples:

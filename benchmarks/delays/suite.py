@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from statistics import median
 
-import pika
 from rich.console import Console
 from rich.progress import track
 
@@ -18,6 +17,7 @@ from benchmarks.delays.lateness import Lateness
 from benchmarks.delays.page import conditions, page
 from benchmarks.delays.plan import Size
 from benchmarks.delays.systems import OURS, PLAIN, System, celery_systems, install_celery
+from benchmarks.queues import delete_queues
 from benchmarks.report import Report, Row, summary
 from benchmarks.systems import Servers
 from services.warden import Warden
@@ -107,14 +107,6 @@ def measured(
         # RabbitMQ 3.10 is busy for half a minute when it puts the 8,000 messages of a killed worker back.
         delete_queues(server, f"{servers.prefix}.")
     return found
-
-
-def delete_queues(server: services.RabbitMQ, prefix: str) -> None:
-    """Delete the queues whose names start with *prefix*."""
-    names = [name for name in server.ctl("list_queues", "name").split() if name.startswith(prefix)]
-    with pika.BlockingConnection(pika.URLParameters(server.url)) as connection:
-        for name in names:
-            connection.channel().queue_delete(name)
 
 
 def rows(samples: Samples) -> list[Row]:
