@@ -6,7 +6,7 @@ Importing this package never connects to anything.
 from actors.assembly import broker, configure, enqueue_many, settings
 from actors.decorator import Actor, actor
 from actors.errors import ActorsError
-from middleware import Attempt, FailedAttempt, NoAttempt, Retryable, by_status, by_type, current
+from middleware import Attempt, FailedAttempt, NoAttempt, Retryable, by_status, by_type, current, once_per_failure
 
 __all__ = [
     "Actor",
@@ -22,5 +22,6 @@ __all__ = [
     "configure",
     "current",
     "enqueue_many",
+    "once_per_failure",
     "settings",
 ]

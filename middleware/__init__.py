@@ -15,6 +15,7 @@ from middleware.restore_arguments import RestoreArguments
 from middleware.results import RecordedResults
 from middleware.retries import Retries
 from middleware.time_limit import TimeLimit
+from middleware.trackers import once_per_failure
 
 __all__ = [
     "AgeLimit",
@@ -39,4 +40,5 @@ __all__ = [
     "by_status",
     "by_type",
     "current",
+    "once_per_failure",
 ]

@@ -8,10 +8,12 @@ import socket
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import asdict
+from functools import partial
 
 import dramatiq
-from dramatiq.middleware import Middleware
+from dramatiq.middleware import Middleware, SkipMessage
 
 from middleware.failure import failure_of
 from middleware.guarded import Guarded, concludes
@@ -61,7 +63,16 @@ class DeadLetter(Middleware):
     def forwarded(self, letter: Letter, error: BaseException | None = None) -> None:
         """Report *letter*, which is among the dead letters now; *error* is what the last attempt raised."""
         self.counts[letter.reason] += 1
-        self._report(letter, error if error is not None and _is_printable(error) else None)
+        # That it was skipped says nothing; what it was skipped for does, where that is an error.
+        cause = error.__cause__ if isinstance(error, SkipMessage) else error
+        # In a context of its own: an error tracker that has seen the error in this one takes the report for a copy.
+        report = partial(self._report, letter, cause if cause is not None and _is_printable(cause) else None)
+        try:
+            Context().run(report)
+        except Exception:
+            # A handler is code of others. The thread that takes messages from the queue must not end on it, and deliver
+            # and forward the message again; nor is there anybody else to tell.
+            traceback.print_exc()
 
     def before_nack(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Report *message* where its broker does not."""

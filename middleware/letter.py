@@ -85,21 +85,21 @@ class Letter:
         replays = replays_of(message)
         enqueued = message.message_timestamp
         numbers = [each["attempt"] for each in trail if type(each.get("attempt")) is int]
-        times = [each["at"] for each in trail if type(each.get("at")) is int]
+        times = [each["at"] for each in trail if _is_time(each.get("at"))]
         return cls(
             id=_id_of(f"{message.message_id}\n{replays}"),
-            message_id=message.message_id,
+            message_id=text_of(message.message_id),
             queue=queue,
-            reason=failure.reason,
-            error_type=failure.type,
+            reason=text_of(failure.reason),
+            error_type=text_of(failure.type),
             error=text_of(failure.message, LONGEST_ERROR),
             fingerprint=fingerprint_of(failure, str(message.options.get("traceback", ""))),
             died=died or now_ms(),
-            actor=message.actor_name,
-            key=key,
+            actor=text_of(message.actor_name),
+            key=text_of(key),
             attempts=min(max([retries_of(message), *numbers]), MOST),
             replays=replays,
-            enqueued=enqueued if type(enqueued) is int and 0 <= enqueued < 2**63 else 0,
+            enqueued=enqueued if _is_time(enqueued) else 0,
             first=next(iter(times), 0),
             worker=worker,
             version=version,
@@ -137,10 +137,13 @@ class Letter:
         """Return the letter that :meth:`header` was made of; None of anything else."""
         if not isinstance(header, Mapping):
             return None
-        values = {each.name: header.get(each.name, each.default) for each in fields(cls)}
-        if all(type(values[each.name]) is (int if each.type == "int" else str) for each in fields(cls)):
-            return cls(**values)
-        return None
+        values: dict[str, Any] = {}
+        for each in fields(cls):
+            value, kind = header.get(each.name, each.default), int if each.type == "int" else str
+            if not isinstance(value, kind) or isinstance(value, bool):
+                return None
+            values[each.name] = kind(value)  # pika has an int of its own for large numbers
+        return cls(**values)
 
     def header(self) -> dict[str, str | int]:
         """Return it as a table for a header."""
@@ -195,6 +198,10 @@ def fingerprint_of(failure: Failure, traceback: str) -> str:
 def now_ms() -> int:
     """Return the time in milliseconds since the Unix epoch."""
     return time.time_ns() // 1_000_000
+
+
+def _is_time(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
 
 
 def _id_of(text: str) -> str:

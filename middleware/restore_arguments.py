@@ -33,7 +33,7 @@ class RestoreArguments(Middleware):
             # Copies: an actor may change its lists and dicts, and is tried again with what was sent.
             args, kwargs = restore(tuple(map(_copy, message.args)), _copy(message.kwargs))
         except (TypeError, ValueError, RecursionError) as error:
-            log.error("message %s goes to the dead letters: %s", message.message_id, error)
+            log.warning("message %s goes to the dead letters: %s", message.message_id, error)
             give_up(message, Failure.of(error, Reason.UNDECODABLE))
             raise ArgumentsRefused(str(error)) from error
         # Seen by the actor's call only: what a retry or a dead letter publishes is the message as it came.

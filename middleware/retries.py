@@ -170,5 +170,5 @@ def _enqueue(broker: dramatiq.Broker, message: dramatiq.MessageProxy, delay_ms: 
         broker.enqueue(message._message, delay=delay_ms)
     except (TypeError, ValueError) as error:
         # It is no JSON, or too large, and will be at the next attempt.
-        log.error("message %s of %s can't be tried again: %s", message.message_id, message.actor_name, error)
+        log.warning("message %s of %s can't be tried again: %s", message.message_id, message.actor_name, error)
         give_up(message, Failure.of(error, Reason.TOO_LARGE))

@@ -146,7 +146,7 @@ class Consumer(dramatiq.Consumer):
 
     def _forward_dead(self, body: bytes, letter: Letter, delivery: Delivery | None, epoch: Epoch, tag: int) -> None:
         """Forward *body* to the dead letters; *delivery* is None for one that can't be decoded."""
-        outbox, error = ([], None) if delivery is None else (delivery.outbox, delivery._exception)
+        outbox, error = ([], None) if delivery is None else (delivery.outbox, delivery.take_error())
         try:
             publication = self._bury(body, letter)
         except BrokerError as refusal:
@@ -283,8 +283,11 @@ def _last_body(delivery: Delivery) -> bytes:
     try:
         return message.encode()
     except ActorsError as error:
-        log.error("message %s: what its middleware noted can't be encoded: %s", delivery.message_id, error)
+        log.warning("message %s: what its attempts have left in it can't be encoded: %s", delivery.message_id, error)
     # As it came, and with what is known to be text.
     noted = {name: message.options[name] for name in ("failure", "traceback")}
-    before = dramatiq.Message.decode(delivery.body)
-    return message.copy(args=before.args, kwargs=before.kwargs, options=before.options | noted).encode()
+    try:
+        return dramatiq.Message.decode(delivery.body).copy(queue_name=message.queue_name, options=noted).encode()
+    except ActorsError:
+        # Another producer has sent what we would not; its header says the rest.
+        return delivery.body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 
 import dramatiq
@@ -48,6 +49,23 @@ class Delivery(dramatiq.MessageProxy):
         self.epoch = epoch
         self.tag = tag
         self.body = body
+        self._traceback: TracebackType | None = None
+
+    def stuff_exception(self, exception: BaseException) -> None:
+        """Note the error of the attempt, and its traceback, which Sentry's middleware takes away from it."""
+        super().stuff_exception(exception)
+        self._traceback = exception.__traceback__
+
+    def clear_exception(self) -> None:
+        """Forget the error of the attempt, unless it is yet to be reported; Dramatiq's worker would not wait."""
+        if not self.failed:
+            self.take_error()
+
+    def take_error(self) -> BaseException | None:
+        """Return the error of the attempt, and hold it no longer: an idle worker thread keeps its last message."""
+        error, self._exception = self._exception, None
+        traceback, self._traceback = self._traceback, None
+        return error.with_traceback(traceback) if error is not None else None
 
 
 class DropStale(Middleware):

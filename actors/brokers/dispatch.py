@@ -106,9 +106,10 @@ class Dispatch(dramatiq.Broker):
                 try:
                     hook(self, message, **outcome)
                 except (Exception, Interrupt) as error:
-                    log.critical("unexpected failure in %r", hook, exc_info=True)
                     errors.append(error)
-                    _keep(message, error)
+                    # What ends its message is reported with the dead letter.
+                    level = logging.WARNING if _keep(message, error) else logging.CRITICAL
+                    log.log(level, "unexpected failure in %r", hook, exc_info=True)
         finally:
             self._ending.outbox = None
         if errors and outcome.get("exception") is not None and not _has_an_end(message, outbox or ()):
@@ -132,11 +133,14 @@ def _overriding(name: str, middleware: list[Middleware]) -> Iterator[Callable[..
             yield hook
 
 
-def _keep(message: dramatiq.MessageProxy, error: BaseException) -> None:
+def _keep(message: dramatiq.MessageProxy, error: BaseException) -> bool:
     """See that *message*, whose after-hook raised *error*, is not acked while what follows it is nowhere.
 
     Whether a failed attempt is tried again is for Retries to say: another hook that raises neither ends the message nor
     doubles it.
+
+    Returns:
+        Whether *error* has ended the message.
     """
     if isinstance(error, BrokerConnectionError | StoreUnavailable | Interrupt):
         # What follows it (a retry, a callback, the next of a pipeline) was not published, or an interrupt that the
@@ -145,6 +149,8 @@ def _keep(message: dramatiq.MessageProxy, error: BaseException) -> None:
     elif isinstance(error, ActorsError) and not message.failed:
         # A success whose next message can't be sent at all.
         give_up(message, Failure.of(error, Reason.TOO_LARGE))
+        return True
+    return False
 
 
 def _has_an_end(message: dramatiq.MessageProxy, outbox: Iterable[Any]) -> bool:
