@@ -23,6 +23,7 @@ from actors.loading import Boot
 from middleware import (
     AgeLimit,
     AsyncIO,
+    AttemptLog,
     Callbacks,
     DeadLetter,
     GroupCallbacks,
@@ -196,9 +197,10 @@ def middleware() -> list[Middleware]:
     """Return all middleware, in the one order: before-hooks run first to last, after-hooks last to first."""
     return [
         Boot(settings),
+        AttemptLog(version=app_version),
         Idempotency(store=store, defaults=idempotency_defaults),
         CurrentMessage(),
-        DeadLetter(version=lambda: settings().app_version),
+        DeadLetter(version=app_version),
         AgeLimit(),
         Callbacks(),
         Pipelines(),
@@ -211,6 +213,15 @@ def middleware() -> list[Middleware]:
         ShutdownNotifications(),
         TimeLimit(),
     ]
+
+
+def app_version() -> str:
+    """Return the version of the application, for dead letters and log lines.
+
+    Raises:
+        SettingsError: a setting is malformed.
+    """
+    return settings().app_version
 
 
 def idempotency_defaults() -> Defaults:

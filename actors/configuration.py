@@ -92,6 +92,7 @@ class Settings(BaseSettings):
         (), description="modules of actors: workers import them too, commands if they are given none; commas between"
     )
     env: str = Field("development", description="what this deployment is called, in logs")
+    log_format: Literal["text", "json"] = Field("text", description="what workers write: text, or a JSON object a line")
     app_version: str = Field("", description="what this build of the application is called, in dead letters")
 
     queue_prefix: str = Field(

@@ -14,6 +14,7 @@ from dramatiq.middleware import Middleware
 
 from actors.configuration import Settings
 from actors.errors import ActorsError, LoadingError
+from actors.logs import say_once, write_json
 
 log = logging.getLogger("actors")
 
@@ -46,6 +47,9 @@ class Boot(Middleware):
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
         """Import what ``ACTORS_MODULES`` and the command line name; end the process with status 2 if one fails."""
         try:
+            say_once()
+            if self._settings().log_format == "json":
+                write_json()
             load([*self._settings().modules, *_modules_of_command()])
         except LoadingError as error:
             log.critical("%s", error, exc_info=error.__cause__)

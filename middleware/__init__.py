@@ -3,6 +3,7 @@
 from middleware.age_limit import AgeLimit
 from middleware.async_io import AsyncIO
 from middleware.attempt import Attempt, NoAttempt, current
+from middleware.attempt_log import AttemptLog
 from middleware.callbacks import Callbacks
 from middleware.dead_letter import DeadLetter
 from middleware.group_callbacks import GroupCallbacks
@@ -21,6 +22,7 @@ __all__ = [
     "AgeLimit",
     "AsyncIO",
     "Attempt",
+    "AttemptLog",
     "Callbacks",
     "DeadLetter",
     "Entry",

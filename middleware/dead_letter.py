@@ -15,12 +15,9 @@ from functools import partial
 import dramatiq
 from dramatiq.middleware import Middleware, SkipMessage
 
-from middleware.failure import failure_of
+from middleware.failure import failure_of, is_printable
 from middleware.guarded import Guarded, concludes
 from middleware.letter import Letter
-
-# A longer traceback, in bytes, is not in the line: the error's text is.
-LONGEST = 100_000
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +63,7 @@ class DeadLetter(Middleware):
         # That it was skipped says nothing; what it was skipped for does, where that is an error.
         cause = error.__cause__ if isinstance(error, SkipMessage) else error
         # In a context of its own: an error tracker that has seen the error in this one takes the report for a copy.
-        report = partial(self._report, letter, cause if cause is not None and _is_printable(cause) else None)
+        report = partial(self._report, letter, cause if cause is not None and is_printable(cause) else None)
         try:
             Context().run(report)
         except Exception:
@@ -91,15 +88,6 @@ class DeadLetter(Middleware):
             exc_info=error,
             extra={"dead_letter": letter.header()},
         )
-
-
-def _is_printable(error: BaseException) -> bool:
-    """Return whether the line's handlers can write *error*: its attributes are code of others."""
-    try:
-        text = "".join(traceback.format_exception(error))
-        return len(text.encode()) <= LONGEST
-    except Exception:
-        return False
 
 
 def _worker() -> str:

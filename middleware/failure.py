@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -12,6 +13,8 @@ from dramatiq.errors import ActorNotFound
 
 # A message is no log: longer texts are cut, at so many characters.
 LONGEST = 2_000
+# A longer traceback, in bytes, is not logged: the error's text is.
+LONGEST_TRACEBACK = 100_000
 
 
 class Reason(StrEnum):
@@ -88,6 +91,14 @@ def text_of(value: object, longest: int = LONGEST) -> str:
     except BaseException as error:
         text = f"(its str() raised {type(error).__name__})"
     return text[:longest].encode("utf-8", "backslashreplace").decode()[:longest]
+
+
+def is_printable(error: BaseException) -> bool:
+    """Return whether a handler of log lines can write *error*: its attributes are code of others."""
+    try:
+        return len("".join(traceback.format_exception(error)).encode()) <= LONGEST_TRACEBACK
+    except Exception:
+        return False
 
 
 def give_up(message: dramatiq.MessageProxy, failure: Failure, *, traceback: str = "") -> None:

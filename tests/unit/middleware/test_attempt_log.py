@@ -1,0 +1,153 @@
+"""One line an attempt, whatever becomes of it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from actors import actor, assembly
+from actors.testing import StubBroker, drain
+from middleware import AttemptLog
+from middleware.keys import digest
+from tests.conformance.stores.subject import claim
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Any:
+    """Return a function that returns the lines, as their fields with the level."""
+    caplog.set_level("INFO", "middleware.attempt_log")
+
+    def read() -> list[dict[str, Any]]:
+        records = [record for record in caplog.records if hasattr(record, "attempt")]
+        return [{**record.attempt, "level": record.levelname} for record in records]
+
+    return read
+
+
+def counts(broker: StubBroker) -> dict[str, int]:
+    [log] = [each for each in broker.middleware if isinstance(each, AttemptLog)]
+    return dict(log.counts)
+
+
+def test_a_job_that_is_done_is_one_line(stub_broker: StubBroker, lines: Any) -> None:
+    before = counts(stub_broker)
+
+    @actor(idempotency_key="order:{number}")
+    def charge(number: int) -> None:
+        pass
+
+    message = charge.send(4711)
+    drain()
+
+    [line] = lines()
+    assert line["duration_ms"] >= 0
+    assert 0 <= line["wait_ms"] < 60_000
+    assert {name: line[name] for name in ("level", "message_id", "actor", "queue", "attempt", "outcome", "key")} == {
+        "level": "INFO",
+        "message_id": message.message_id,
+        "actor": "charge",
+        "queue": "default",
+        "attempt": 1,
+        "outcome": "done",
+        "key": digest("charge", "order:4711"),
+    }
+    assert "4711" not in str({name: value for name, value in line.items() if name not in ("worker", "duration_ms")})
+    assert counts(stub_broker).get("done", 0) - before.get("done", 0) == 1
+
+
+def test_each_attempt_that_fails_is_a_line_with_its_traceback(
+    stub_broker: StubBroker, lines: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    @actor(max_retries=1, min_backoff=1_000, jitter=False)
+    def fail() -> None:
+        raise LookupError("no order 7")
+
+    fail.send()
+    drain(raises=False, with_delays=True)
+
+    first, second = lines()
+    assert [(each["attempt"], each["outcome"], each["decided_by"]) for each in (first, second)] == [
+        (1, "retried", "policy"),
+        (2, "dead", "max_retries"),
+    ]
+    assert (first["delay_ms"], first["error_type"], first["error"]) == (1_000, "LookupError", "no order 7")
+    assert (first["level"], second["level"]) == ("WARNING", "WARNING")
+    for record in caplog.records:
+        if hasattr(record, "attempt"):
+            assert record.exc_info is not None
+            assert isinstance(record.exc_info[1], LookupError)
+
+
+def test_a_duplicate_and_one_that_waits_did_not_run(stub_broker: StubBroker, lines: Any) -> None:
+    @actor
+    def charge() -> None:
+        pass
+
+    message = charge.send()
+    drain()
+    stub_broker.enqueue(message)
+    drain()
+    waiting = charge.message()
+    claim(
+        assembly.store(),
+        key=waiting.message_id,
+        digest=digest("charge", waiting.message_id),
+        owner=waiting.message_id,
+        lease_ms=10_000,
+    )
+    stub_broker.enqueue(waiting)
+    drain()
+
+    assert [(each["outcome"], each["level"]) for each in lines()] == [
+        ("done", "INFO"),
+        ("duplicate", "INFO"),
+        ("later", "INFO"),
+    ]
+
+
+def test_the_wait_is_that_of_the_attempt_and_leaves_out_what_was_asked_for(
+    stub_broker: StubBroker, lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @actor
+    def charge() -> None:
+        pass
+
+    charge.send_with_options(delay=timedelta(hours=1))
+    drain(with_delays=True)
+
+    [line] = lines()
+    assert line["wait_ms"] < 60_000
+
+
+def test_an_error_that_can_not_be_written_is_named_without_its_traceback(
+    stub_broker: StubBroker, lines: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    @actor(max_retries=0)
+    def fail() -> None:
+        raise ValueError("\udce9" * 10)
+
+    fail.send()
+    drain(raises=False)
+
+    [line] = lines()
+    assert (line["error_type"], line["error"]) == ("ValueError", "\\udce9" * 10)
+    assert [record.exc_info for record in caplog.records if hasattr(record, "attempt")] == [None]
+
+
+def test_nothing_is_made_of_a_line_that_nobody_wants(
+    stub_broker: StubBroker, lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logging.getLogger("middleware.attempt_log").setLevel(logging.WARNING)
+
+    @actor
+    def charge() -> None:
+        pass
+
+    charge.send()
+    drain()
+
+    assert lines() == []
+    assert counts(stub_broker)["done"] >= 1
