@@ -75,8 +75,10 @@ class AttemptLog(Middleware):
             outcome = "dead"
         elif getattr(message, "requeue", False):
             outcome = "requeued"
+        elif guarded is not None and guarded.postponed:
+            outcome = "later"
         elif answer is not None and answer.verdict is not Verdict.RUN:
-            outcome = "later" if guarded is not None and getattr(guarded, "postponed", False) else "duplicate"
+            outcome = "duplicate"
         else:
             outcome = "skipped"
         self._log(message, outcome, None)

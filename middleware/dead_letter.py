@@ -51,7 +51,7 @@ class DeadLetter(Middleware):
         key = guarded.key if guarded is not None and guarded.key is not None else ""
         return Letter.of(message._message, failure, queue=queue, key=key, worker=_worker(), version=self._version())
 
-    def letter_of_body(self, body: bytes, error: BaseException, queue: str, message_id: str) -> Letter:
+    def letter_of_body(self, body: bytes, error: BaseException, queue: str, message_id: str | bytes) -> Letter:
         """Return what the dead letter of *body* says, which can't be decoded because of *error*."""
         return Letter.of_body(
             body, error, queue=queue, message_id=message_id, worker=_worker(), version=self._version()

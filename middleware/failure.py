@@ -13,6 +13,8 @@ from dramatiq.errors import ActorNotFound
 
 # A message is no log: longer texts are cut, at so many characters.
 LONGEST = 2_000
+# How many characters of a traceback an idempotency record keeps, for a dead letter that is lost on its way.
+LONGEST_KEPT = 4_000
 # A longer traceback, in bytes, is not logged: the error's text is.
 LONGEST_TRACEBACK = 100_000
 
@@ -59,11 +61,8 @@ class Failure:
     @classmethod
     def from_text(cls, text: str) -> Failure:
         """Return the failure that :meth:`text` was made of; of any other text, one with that message."""
-        try:
-            fields = json.loads(text)
-        except ValueError:
-            fields = None
-        if not isinstance(fields, Mapping):
+        fields = _fields(text)
+        if fields is None:
             return cls("", "Failure", text)
         return cls(*(str(fields.get(name, "")) for name in cls.__slots__))
 
@@ -75,9 +74,23 @@ class Failure:
             return cls(*(str(noted.get(name, "")) for name in cls.__slots__))
         return cls("", "Failure", str(options.get("traceback", "")))
 
-    def text(self) -> str:
-        """Return what an idempotency record keeps of it."""
-        return json.dumps(asdict(self))
+    def text(self, traceback: str = "") -> str:
+        """Return what an idempotency record keeps of it, and of the end of its *traceback*."""
+        kept = {"traceback": traceback[-LONGEST_KEPT:]} if traceback else {}
+        return json.dumps(asdict(self) | kept)
+
+
+def traceback_in(text: str) -> str:
+    """Return the traceback in what :meth:`Failure.text` has returned; empty where there is none."""
+    return str((_fields(text) or {}).get("traceback", ""))
+
+
+def _fields(text: str) -> Mapping[str, object] | None:
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return None
+    return fields if isinstance(fields, Mapping) else None
 
 
 def text_of(value: object, longest: int = LONGEST) -> str:

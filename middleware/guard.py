@@ -39,6 +39,10 @@ class GivenBack(SkipMessage):
     """This process has given the message back before it could start."""
 
 
+class Postponed(SkipMessage):
+    """The message has its key, and lets another end before it starts."""
+
+
 class TryLater(MiddlewareError, Retry):
     """The store does not answer, and the worker stops; for brokers that can't take a message back."""
 
@@ -63,6 +67,10 @@ class Guard:
             lambda actor: Policy.of(actor.options, actor.fn, actor.actor_name, defaults()), OPTIONS | {"store_results"}
         )
         self._store = store
+        # What runs here and has cost workers; whether it is one that one loss more makes poison, which is then alone.
+        self._suspects: set[Guarded] = set()
+        self._is_last_chance = False
+        self._starting = threading.Lock()
         self._stopping = threading.Event()
 
     def admits(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> bool:
@@ -138,7 +146,11 @@ class Guard:
             if guarded.answer.verdict is not Verdict.RUN:
                 return False
             lease = guarded.lease
+            if lease is not None and lease.claim.lost and not self._may_start(guarded, lease.claim):
+                guarded.postponed = True
+                raise Postponed(f"message {message.message_id} has cost workers, and waits for another that has")
             if lease is None or not self.leases.start(lease):
+                self._give_way(guarded)
                 raise GivenBack(f"message {message.message_id} was given back before it could start")
             if lease.is_good and not lease.claim.needs_mark:
                 return True
@@ -147,6 +159,7 @@ class Guard:
             if self._patiently(partial(self._store().mark, claim), message):
                 lease.good_until = asked_at + claim.request.lease_ms / 1000
                 return True
+            self._give_way(guarded)
             self.leases.end(lease)
             guarded.lease = guarded.answer = None
             guarded.request = replace(guarded.request, token=_token())
@@ -165,6 +178,7 @@ class Guard:
         """Note how the claim ends that *guarded* holds; it is renewed no more, and yet to be recorded."""
         if guarded.watched and ending is not Ending.ABANDONED:
             ending, details = Ending.FORGOTTEN, {}
+        self._give_way(guarded)
         if guarded.lease is not None:
             self.leases.end(guarded.lease)
             guarded.outcome = Outcome(guarded.lease.claim, ending, **details)
@@ -213,6 +227,23 @@ class Guard:
     def stop(self) -> None:
         """Renew no more."""
         self.leases.stop()
+
+    def _may_start(self, guarded: Guarded, claim: Claim) -> bool:
+        """Return whether *guarded*, which has cost workers, may start now; it then runs until it gives way.
+
+        What one loss more makes poison runs beside no other that has cost workers. Otherwise what starts beside a
+        message that kills its worker each time would end among the dead letters with it.
+        """
+        with self._starting:
+            if self._suspects and (claim.is_last_chance or self._is_last_chance):
+                return False
+            self._suspects.add(guarded)
+            self._is_last_chance = claim.is_last_chance
+            return True
+
+    def _give_way(self, guarded: Guarded) -> None:
+        with self._starting:
+            self._suspects.discard(guarded)
 
     def _take(self, guarded: Guarded, answer: Answer, asked_at: float) -> None:
         guarded.answer = answer

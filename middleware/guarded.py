@@ -35,6 +35,7 @@ class Guarded:
         watched: it is not guarded, and only the workers are counted that it has cost.
         answer: what the store has said.
         lease: the claim that the delivery holds.
+        postponed: it lets another end before it starts, and looks again later.
         retry_ms: in how many milliseconds another attempt follows this one, once that is decided.
         outcome: how its claim has ended; it is yet to be recorded.
         good_until: when the lease of that claim ends, by the monotonic clock, in seconds.
@@ -46,6 +47,7 @@ class Guarded:
     watched: bool = False
     answer: Answer | None = None
     lease: Lease | None = None
+    postponed: bool = False
     retry_ms: int | None = None
     outcome: Outcome | None = None
     good_until: float = 0.0

@@ -15,14 +15,14 @@ from dramatiq.results import ResultError
 from middleware.age_limit import note_due
 from middleware.attempt import Attempt, set_current
 from middleware.callbacks import Callbacks
-from middleware.failure import Failure, Reason, failure_of, give_up
+from middleware.failure import Failure, Reason, failure_of, give_up, traceback_in
 from middleware.guard import Guard
 from middleware.guarded import SUSPECT, Guarded, concludes
 from middleware.keys import InvalidKey
 from middleware.options import InvalidPolicy
 from middleware.policy import OPTIONS, Defaults
 from middleware.results import UNSTORED, encode_result, value_of
-from middleware.stores import Answer, Ending, Store, Verdict
+from middleware.stores import WORKER_LOST, Answer, Ending, Store, Verdict
 from middleware.trail import retries_of
 
 # The longest that a message waits for the key that another holds before it looks again, in milliseconds.
@@ -128,7 +128,7 @@ class Idempotency(Middleware):
             return
         retries = retries_of(message)
         if message.failed or (exception is not None and guarded.retry_ms is None and not _is_requeued(message)):
-            self.guard.end(guarded, Ending.FAILED, error=failure_of(message).text(), retries=retries)
+            self.guard.end(guarded, Ending.FAILED, error=_error_of(message), retries=retries)
         elif exception is not None:
             due_ms = max(0, (guarded.retry_ms or 0) - EARLY_MS)
             self.guard.end(guarded, Ending.WAITING, due_ms=due_ms, retries=retries)
@@ -146,7 +146,12 @@ class Idempotency(Middleware):
             # Another middleware has skipped it after all.
             if message.failed:
                 retries = retries_of(message)
-                self.guard.end(guarded, Ending.FAILED, error=failure_of(message).text(), retries=retries)
+                self.guard.end(guarded, Ending.FAILED, error=_error_of(message), retries=retries)
+            elif guarded.postponed:
+                text = f"another that has cost workers runs here; it looks again in {LOOK_AGAIN_MS} ms"
+                self.guard.count("later", guarded.lease.claim.request, text)
+                self.guard.end(guarded, Ending.ABANDONED)
+                self._look_again(broker, message, guarded, LOOK_AGAIN_MS)
             else:
                 self.guard.end(guarded, Ending.ABANDONED if _is_requeued(message) else Ending.FORGOTTEN)
             self._record(guarded, message)
@@ -191,10 +196,7 @@ class Idempotency(Middleware):
         if answer.verdict is Verdict.BUSY and not message.failed:
             if same or guarded.policy.on_duplicate == "wait" or _has_followers(broker, message):
                 delay = answer.remaining_ms + 1 if same else min(answer.remaining_ms + 1, LOOK_AGAIN_MS)
-                if guarded.watched:
-                    message.options[SUSPECT] = True
-                note_due(message)
-                broker.enqueue(message._message, delay=delay)
+                self._look_again(broker, message, guarded, delay)
                 self.guard.count("later", request, f"message {answer.owner} holds it; it looks again in {delay} ms")
             else:
                 self.guard.count("duplicate", request, f"message {answer.owner} holds it")
@@ -207,6 +209,15 @@ class Idempotency(Middleware):
             self.guard.count("failed", request, "it has failed for good; its dead letter is forwarded once more")
         else:
             self.guard.count(answer.verdict, request, str(message.options.get("traceback")))
+
+    def _look_again(
+        self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, guarded: Guarded, delay: int
+    ) -> None:
+        guarded.postponed = True
+        if guarded.watched:
+            message.options[SUSPECT] = True
+        note_due(message)
+        broker.enqueue(message._message, delay=delay)
 
     def _succeed(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, answer: Answer) -> None:
         try:
@@ -237,13 +248,22 @@ def _refusal(guarded: Guarded, message: dramatiq.MessageProxy) -> str:
         text = f"{prefix}failed before: {failure.type}: {failure.message}"
     else:
         text = f"{prefix}{failure.message}"
-    give_up(message, failure, traceback=text)
+    give_up(message, failure, traceback="\n".join(filter(None, [text, traceback_in(answer.error)])))
     return text
+
+
+def _error_of(message: dramatiq.MessageProxy) -> str:
+    """Return what the record keeps of the end of *message*, should its dead letter be lost on its way."""
+    return failure_of(message).text(str(message.options.get("traceback", "")))
 
 
 def _failure(answer: Answer, guarded: Guarded, *, same: bool) -> Failure | None:
     """Return why a message that gets *answer* is dead-lettered; None if it is not."""
-    match answer.verdict:
+    verdict = answer.verdict
+    if verdict is Verdict.FAILED and answer.error == WORKER_LOST:
+        # Who was told that it is poison may have been lost before the dead letter was forwarded.
+        verdict = Verdict.POISON if same else verdict
+    match verdict:
         case Verdict.CONFLICT:
             text = f"conflict: message {answer.owner} has used it with other arguments"
             return Failure(Reason.CONFLICT, "Conflict", text)

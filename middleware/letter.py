@@ -19,6 +19,8 @@ from middleware.trail import MOST, retries_of, trail_of
 _ENDS = uuid.UUID("5b0f8a0c-7a0e-5d0a-8f0b-0c6a4b0f6f5e")
 # How many characters of an error travel in a header, where a traceback would not fit.
 LONGEST_ERROR = 500
+# And of an id, a key or a name: RabbitMQ closes the connection of who sends more headers than fit into a frame.
+LONGEST_NAME = 1_000
 
 # "File "…/shop/tasks.py", line 12, in charge": the file, and the function.
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line \d+, in (?P<function>\S+)')
@@ -83,26 +85,25 @@ class Letter:
         """Return what there is to say of *message*, which has ended with *failure*."""
         trail = trail_of(message)
         replays = replays_of(message)
-        enqueued = message.message_timestamp
         numbers = [each["attempt"] for each in trail if type(each.get("attempt")) is int]
-        times = [each["at"] for each in trail if _is_time(each.get("at"))]
+        times = [_time_of(each.get("at")) for each in trail]
         return cls(
             id=_id_of(f"{message.message_id}\n{replays}"),
-            message_id=text_of(message.message_id),
-            queue=queue,
-            reason=text_of(failure.reason),
-            error_type=text_of(failure.type),
+            message_id=_name(message.message_id),
+            queue=_name(queue),
+            reason=_name(failure.reason),
+            error_type=_name(failure.type),
             error=text_of(failure.message, LONGEST_ERROR),
             fingerprint=fingerprint_of(failure, str(message.options.get("traceback", ""))),
             died=died or now_ms(),
-            actor=text_of(message.actor_name),
-            key=text_of(key),
+            actor=_name(message.actor_name),
+            key=_name(key),
             attempts=min(max([retries_of(message), *numbers]), MOST),
             replays=replays,
-            enqueued=enqueued if _is_time(enqueued) else 0,
-            first=next(iter(times), 0),
-            worker=worker,
-            version=version,
+            enqueued=_time_of(message.message_timestamp),
+            first=next(filter(None, times), 0),
+            worker=_name(worker),
+            version=_name(version),
         )
 
     @classmethod
@@ -112,24 +113,24 @@ class Letter:
         error: BaseException,
         *,
         queue: str,
-        message_id: str = "",
+        message_id: str | bytes = "",
         died: int = 0,
         worker: str = "",
         version: str = "",
     ) -> Letter:
         """Return what there is to say of a *body* that can't be decoded because of *error*."""
-        failure = Failure.of(error, Reason.UNDECODABLE)
+        failure, name = Failure.of(error, Reason.UNDECODABLE), _name(message_id)
         return cls(
-            id=_id_of(f"{queue}\n{message_id}\n{hashlib.sha256(body).hexdigest()}"),
-            message_id=message_id,
-            queue=queue,
+            id=_id_of(f"{queue}\n{name}\n{hashlib.sha256(body).hexdigest()}"),
+            message_id=name,
+            queue=_name(queue),
             reason=failure.reason,
-            error_type=failure.type,
+            error_type=_name(failure.type),
             error=text_of(failure.message, LONGEST_ERROR),
             fingerprint=fingerprint_of(failure, ""),
             died=died or now_ms(),
-            worker=worker,
-            version=version,
+            worker=_name(worker),
+            version=_name(version),
         )
 
     @classmethod
@@ -142,7 +143,7 @@ class Letter:
             value, kind = header.get(each.name, each.default), int if each.type == "int" else str
             if not isinstance(value, kind) or isinstance(value, bool):
                 return None
-            values[each.name] = kind(value)  # pika has an int of its own for large numbers
+            values[each.name] = kind(value)  # pika has a subclass of int for those of 64 bits
         return cls(**values)
 
     def header(self) -> dict[str, str | int]:
@@ -150,7 +151,7 @@ class Letter:
         return asdict(self)
 
 
-def read_letter(body: bytes, *, queue: str, message_id: str = "", died: int = 0) -> Letter:
+def read_letter(body: bytes, *, queue: str, message_id: str | bytes = "", died: int = 0) -> Letter:
     """Return what *body*, a dead letter that somebody else has put there, says by itself.
 
     Plain Dramatiq and RabbitMQ's own dead-lettering add nothing to a message.
@@ -200,8 +201,14 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _is_time(value: object) -> bool:
-    return type(value) is int and 0 <= value < 2**63
+def _name(text: str | bytes) -> str:
+    # pika leaves as bytes what is no UTF-8.
+    return text_of(text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text, LONGEST_NAME)
+
+
+def _time_of(value: object) -> int:
+    """Return *value* where it is a time that fits into a header, else 0."""
+    return value if type(value) is int and 0 <= value < 2**63 else 0
 
 
 def _id_of(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from middleware.stores.memory import MemoryStore
 from middleware.stores.protocol import (
+    WORKER_LOST,
     Answer,
     Claim,
     Ending,
@@ -18,6 +19,7 @@ from middleware.stores.protocol import (
 from middleware.stores.redis import RedisStore
 
 __all__ = [
+    "WORKER_LOST",
     "Answer",
     "Claim",
     "Ending",

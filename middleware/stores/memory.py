@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from middleware.stores.protocol import (
     OPEN,
+    WORKER_LOST,
     Answer,
     Claim,
     Ending,
@@ -161,7 +162,7 @@ class MemoryStore:
                 fence=self._next_fence(now),
                 until=0,
                 lost=lost,
-                error="its worker was lost",
+                error=WORKER_LOST,
                 changed=now,
                 expires=now + request.ttl_ms,
             )

@@ -28,6 +28,8 @@ class State(StrEnum):
     RELEASED = "released"
 
 
+# The error of a record that no worker has ended: the store itself has, when all of them were lost.
+WORKER_LOST = "its worker was lost"
 OPEN = frozenset({State.RUNNING, State.WAITING, State.FAILED, State.UNKNOWN})
 
 
@@ -123,6 +125,11 @@ class Claim:
     def needs_mark(self) -> bool:
         """Whether the start must be marked before it, since the blame for a loss is to fall on what had started."""
         return self.request.park or self.lost > 0 or self.request.max_losses == 1
+
+    @property
+    def is_last_chance(self) -> bool:
+        """Whether it has cost workers, and one more would make it poison."""
+        return self.lost > 0 and self.lost + 1 >= self.request.max_losses
 
 
 class Ending(StrEnum):

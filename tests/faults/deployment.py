@@ -1,4 +1,4 @@
-"""Workers of ``tests.faults.once`` on one RabbitMQ and one Redis, and a producer for them."""
+"""Workers of one module of actors on one RabbitMQ and one Redis, and a producer for them."""
 
 import random
 import re
@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dramatiq
@@ -53,7 +54,7 @@ def make_broker(
 
 
 class Deployment:
-    """Workers that hold their keys for *lease_ms*, and all that there is to look at.
+    """Workers of *module* that hold their keys for *lease_ms*, and all that there is to look at.
 
     Attributes:
         lease_s: the lease, in seconds.
@@ -62,6 +63,7 @@ class Deployment:
         effects: what they did.
         store: the records.
         broker: the producer's.
+        rabbitmq_url: where its queues are.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Deployment:
         *,
         lease_ms: int,
         queue_type: QueueType = "quorum",
+        module: ModuleType = once,
         **settings: str,
     ) -> None:
         self.lease_s = lease_ms / 1000
@@ -81,14 +84,15 @@ class Deployment:
         self.effects = Effects(folder / "effects")
         self.store = RedisStore(redis_url, prefix=f"{prefix}actors:")
         self._topology = Topology(queue_type=queue_type, prefix=prefix)
-        self.broker = make_broker(rabbitmq_url, self._topology, *once.ACTORS)
+        self.broker = make_broker(rabbitmq_url, self._topology, *module.ACTORS)
         self._results = RecordedResults(lambda: self.store, broker=lambda: self.broker)
         self._nodes = Nodes([rabbitmq_url])
         all_queues = [self._topology.work(QUEUE), self._topology.dead(QUEUE), *self._topology.holds().values()]
         self._queues = {queue.name: queue for queue in all_queues}
         self._redis_url = redis_url
-        self._rabbitmq_url = rabbitmq_url
+        self.rabbitmq_url = rabbitmq_url
         self._folder = folder
+        self._module = module.__name__
         self._env = {
             "ACTORS_BROKER_URL": rabbitmq_url,
             "ACTORS_STORE_URL": redis_url,
@@ -110,7 +114,7 @@ class Deployment:
     def start_one(self) -> Worker:
         """Start a worker, and return at once."""
         log_file = self._folder / f"worker-{len(self.workers)}.log"
-        self.workers.append(Worker("tests.faults.once", self._env, log_file))
+        self.workers.append(Worker(self._module, self._env, log_file))
         return self.workers[-1]
 
     def kill(self, worker: Worker) -> None:
@@ -189,7 +193,7 @@ class Deployment:
     def dead_letters(self) -> list[Message]:
         """Return the dead letters, which stay where they are."""
         found = []
-        with pika.BlockingConnection(pika.URLParameters(self._rabbitmq_url)) as connection:
+        with pika.BlockingConnection(pika.URLParameters(self.rabbitmq_url)) as connection:
             channel = connection.channel()
             while (got := channel.basic_get(self._topology.dead(QUEUE).name))[0] is not None:
                 found.append(dramatiq.Message.decode(got[2]))

@@ -39,6 +39,10 @@ class Worker:
     def is_ready(self) -> bool:
         return "ready for action" in self.log()
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def wait_until_ready(self) -> None:
         until(lambda: self.is_ready, seconds=START_S, what="a worker")
 

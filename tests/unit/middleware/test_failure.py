@@ -10,7 +10,7 @@ import pytest
 from dramatiq.errors import ActorNotFound
 
 from actors.encoding import Encoder
-from middleware.failure import LONGEST, Failure, Reason, failure_of, give_up, text_of
+from middleware.failure import LONGEST, Failure, Reason, failure_of, give_up, text_of, traceback_in
 
 
 class Unspeakable(Exception):
@@ -114,3 +114,12 @@ def test_what_is_no_failure_is_none_and_the_error_counts(noted: object) -> None:
 
 def test_a_failure_that_is_noted_in_other_types_is_text() -> None:
     assert failure_of(proxy(failure={"reason": 1, "type": ["x"]})) == Failure("1", "['x']", "")
+
+
+def test_a_record_keeps_the_failure_and_the_end_of_its_traceback() -> None:
+    failure = Failure(Reason.EXHAUSTED, "LookupError", "no order 7")
+    text = failure.text("x" * 5_000 + "LookupError: no order 7")
+    assert Failure.from_text(text) == failure
+    assert traceback_in(text).endswith("xLookupError: no order 7")
+    assert len(traceback_in(text)) == 4_000
+    assert traceback_in(failure.text()) == traceback_in("no JSON") == traceback_in("[1]") == ""

@@ -10,7 +10,7 @@ import pytest
 from dramatiq.brokers.stub import StubBroker
 
 from middleware import Guard, guard
-from middleware.guard import GivenBack, TryLater
+from middleware.guard import GivenBack, Postponed, TryLater
 from middleware.keys import InvalidKey, digest
 from middleware.options import InvalidPolicy
 from middleware.policy import OPTIONS, Defaults
@@ -303,3 +303,64 @@ def test_an_outcome_that_does_not_count_is_counted(
     assert guarding.exchange([guarded.outcome], []) == [False]
     assert guarding.counts == {"stale": 1}
     assert len(caplog.messages) == 1
+
+
+def lost(store: Store, message_id: str, *, losses: int) -> None:
+    """Let so many workers take message *message_id*, start it, and be heard of no more."""
+    for _ in range(losses):
+        held = claim(store, key=message_id, digest=digest("charge", message_id), owner=message_id, lease_ms=LEASE_MS)
+        assert not held.needs_mark or store.mark(held)
+        store.time += LEASE_MS
+
+
+def test_a_message_that_is_given_back_at_its_start_keeps_no_other_from_starting(
+    broker: StubBroker, guarding: Guard, store: Store, deliver: Deliver
+) -> None:
+    # Given a message with its last chance, which its consumer gives back as it starts
+    lost(store, "m1", losses=2)
+    first = deliver("m1")
+    guarded = guarding.guarded(broker, first)
+    guarding.exchange([], [guarded])
+    assert guarded.lease is not None
+    assert guarding.leases.start(guarded.lease)
+    with pytest.raises(GivenBack):
+        guarding.claim(guarded, first)
+
+    lost(store, "m2", losses=2)
+    second = deliver("m2")
+    assert guarding.claim(guarding.guarded(broker, second), second)
+
+
+def test_a_message_whose_key_is_gone_when_it_starts_keeps_no_other_from_starting(
+    broker: StubBroker, guarding: Guard, store: Store, deliver: Deliver
+) -> None:
+    # Given a message with its last chance, whose key another takes before its start is marked
+    lost(store, "m1", losses=2)
+    first = deliver("m1")
+    guarded = guarding.guarded(broker, first)
+    guarding.exchange([], [guarded])
+    store.release(digest("charge", "m1"), force=True)
+    claim(store, key="m1", digest=digest("charge", "m1"), owner="another")
+    assert not guarding.claim(guarded, first)
+
+    lost(store, "m2", losses=2)
+    second = deliver("m2")
+    assert guarding.claim(guarding.guarded(broker, second), second)
+
+
+@pytest.mark.parametrize("ending", list(Ending))
+def test_the_next_with_its_last_chance_starts_once_the_one_before_has_ended(
+    broker: StubBroker, guarding: Guard, store: Store, deliver: Deliver, ending: Ending
+) -> None:
+    lost(store, "m1", losses=2)
+    lost(store, "m2", losses=2)
+    first, second, again = deliver("m1"), deliver("m2"), deliver("m2")
+    held = guarding.guarded(broker, first)
+    assert guarding.claim(held, first)
+    with pytest.raises(Postponed):
+        guarding.claim(guarding.guarded(broker, second), second)
+    guarding.end(guarding.guarded(broker, second), Ending.ABANDONED)
+    guarding.exchange([guarding.guarded(broker, second).outcome], [])  # type: ignore[list-item]
+
+    guarding.end(held, ending)
+    assert guarding.claim(guarding.guarded(broker, again), again)

@@ -75,9 +75,10 @@ def test_a_message_that_has_cost_as_many_workers_as_it_may_is_poison(
     assert letter.options["traceback"] == f"idempotency key 'order': poison: its workers were lost {losses} times"
     assert (maybe_ran, enqueued()) == ([], [])
 
-    # It stays dead when it comes once more.
+    # It stays dead when it comes once more, of the same reason.
     stub_broker.enqueue(message)
     assert (drain(raises=False).dead, maybe_ran) == (1, [])
+    assert [each.options["failure"]["reason"] for each in stub_broker.dead_letters] == ["poison", "poison"]
 
 
 def test_a_message_that_may_cost_one_worker_more_runs(stub_broker: StubBroker, maybe_ran: list[bool]) -> None:
