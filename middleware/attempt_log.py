@@ -20,6 +20,9 @@ from middleware.guarded import Guarded
 from middleware.stores import Verdict
 from middleware.trail import LONGEST_ERROR, retries_of, trail_of
 
+# How many characters of an id or a name are logged.
+LONGEST_NAME = 200
+
 log = logging.getLogger(__name__)
 
 
@@ -93,8 +96,8 @@ class AttemptLog(Middleware):
         last = (trail_of(message) or [{}])[-1] if error is not None else {}
         number = last.get("attempt", retries_of(message) + 1)
         fields: dict[str, Any] = {
-            "message_id": message.message_id,
-            "actor": message.actor_name,
+            "message_id": _name(message.message_id),
+            "actor": _name(message.actor_name),
             "queue": message.queue_name,
             "attempt": number,
             "outcome": outcome,
@@ -115,13 +118,18 @@ class AttemptLog(Middleware):
             level,
             "%s: message %s of %s, attempt %d, %.1f ms",
             outcome,
-            message.message_id,
-            message.actor_name,
+            fields["message_id"],
+            fields["actor"],
             number,
             duration_ms,
             exc_info=error if error is not None and is_printable(error) else None,
             extra={"attempt": fields},
         )
+
+
+def _name(text: str) -> str:
+    # What other producers send may be no Unicode, and long.
+    return text if text.isascii() and len(text) <= LONGEST_NAME else text_of(text, LONGEST_NAME)
 
 
 def _wait_ms(message: dramatiq.MessageProxy) -> int:

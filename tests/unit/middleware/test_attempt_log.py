@@ -126,6 +126,7 @@ def test_an_error_that_can_not_be_written_is_named_without_its_traceback(
     stub_broker: StubBroker, lines: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("CRITICAL", "dramatiq")  # whose own line about it can't be written
+    caplog.set_level("INFO", "middleware.attempt_log")
 
     @actor(max_retries=0)
     def fail() -> None:
