@@ -10,26 +10,29 @@ from rich.markdown import Markdown
 
 import services
 from benchmarks import throughput
+from benchmarks.dead import suite as dead
 from benchmarks.delays import suite as delays
 from benchmarks.delays.plan import Size
 from benchmarks.report import Report
 from benchmarks.systems import SUITES
 
-ALL = (*SUITES, "delays")
+ALL = (*SUITES, "delays", "dead")
 
 
 def main(
     suites: Annotated[list[str] | None, typer.Argument(help=f"any of {', '.join(ALL)}; all by default")] = None,
     rounds: Annotated[
         int | None,
-        typer.Option(min=1, help=f"how often each trial is run: {throughput.ROUNDS}, for delays {delays.ROUNDS}"),
+        typer.Option(
+            min=1, help=f"how often each trial is run: {throughput.ROUNDS}, for delays and dead {delays.ROUNDS}"
+        ),
     ] = None,
     messages: Annotated[
         int | None,
         typer.Option(
             min=100,
             help=f"messages a trial: {throughput.MESSAGES:,}; for delays those in the memory trial, "
-            f"{delays.MESSAGES:,}, and of the others in proportion",
+            f"{delays.MESSAGES:,}, and of the others in proportion; for dead the dead letters, {dead.LETTERS:,}",
         ),
     ] = None,
     celery: Annotated[
@@ -49,6 +52,8 @@ def main(
             if name == "delays":
                 size = Size.of(messages or delays.MESSAGES)
                 reports[name] = delays.run(server, store, rounds or delays.ROUNDS, size, celery=celery)
+            elif name == "dead":
+                reports[name] = dead.run(server, store, rounds or dead.ROUNDS, messages or dead.LETTERS)
             else:
                 reports[name] = throughput.run(
                     name, server, store, rounds or throughput.ROUNDS, messages or throughput.MESSAGES

@@ -127,6 +127,18 @@ class Admin:
         self.pump_until(lambda: bool(opened) or channel.is_closed)
         return channel
 
+    def pump(self) -> None:
+        """Wait for the network or for :meth:`wake`, a tenth of a second at most, while callbacks run."""
+        self._session.pump()
+
+    def wake(self) -> None:
+        """Let :meth:`pump` return at once; from any thread, as long as the connection is in use."""
+        self._session.call_soon(lambda: None)
+
+    def abort(self) -> None:
+        """End the connection at once, without a look at what is on its way."""
+        self._session.abort()
+
     def pump_until(self, done: Callable[[], bool]) -> None:
         """Wait for *done*, while callbacks run."""
         while not done():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
 from pika import BasicProperties
 
 from actors.brokers.publisher import Publication
@@ -9,6 +13,8 @@ from actors.brokers.topology import Queue
 from middleware.letter import Letter, read_letter
 
 HEADER = "dead_letter"
+# When it was put there, where that is not when it died: its retention counts from then.
+RESTORED = "dead_letter_restored"
 # The longest message id that AMQP can carry, in bytes.
 LONGEST_ID = 255
 # RabbitMQ's longest expiration, in milliseconds.
@@ -36,14 +42,59 @@ def bury(queue: Queue, body: bytes, letter: Letter, *, retention_ms: int | None)
     return Publication(queue.name, body, properties)
 
 
+def rebury(queue: Queue, body: bytes, letter: Letter, *, retention_ms: int | None, now: int) -> Publication:
+    """Return what to publish so that a dead letter is in *queue* again from *now* on, for *retention_ms* at most."""
+    publication = bury(queue, body, letter, retention_ms=retention_ms)
+    publication.properties.headers[RESTORED] = now
+    return publication
+
+
 def exhume(properties: BasicProperties, body: bytes, queue: str) -> Letter:
     """Return what is said of the dead letter with *properties* and *body*, found in that of logical *queue*."""
-    letter = Letter.from_header((properties.headers or {}).get(HEADER))
-    return letter or read_letter(body, queue=queue, message_id=properties.message_id or "")
+    headers = properties.headers or {}
+    letter = Letter.from_header(headers.get(HEADER))
+    if letter is not None:
+        return letter
+    read = read_letter(body, queue=queue, message_id=properties.message_id or "")
+    # The time of the look is nothing that it says.
+    return replace(read, died=_dead_lettered(headers.get("x-death")))
 
 
 def expires(properties: BasicProperties, letter: Letter) -> int | None:
     """Return when RabbitMQ drops a dead letter, in milliseconds since the Unix epoch; None for never."""
-    if not properties.expiration:
+    if not (properties.expiration or "").isdecimal():
         return None
-    return letter.died + int(properties.expiration)
+    restored = (properties.headers or {}).get(RESTORED)
+    return (restored if isinstance(restored, int) else letter.died) + int(properties.expiration)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buried:
+    """A dead letter as RabbitMQ delivered it.
+
+    Attributes:
+        queue: the logical queue.
+        found_in: the physical queue that it came from.
+        letter: what is said of it.
+        ack: takes it from its queue for good; that of a closed channel is delivered again.
+    """
+
+    queue: str
+    found_in: str
+    letter: Letter
+    properties: BasicProperties
+    body: bytes
+    ack: Callable[[], None]
+
+    @property
+    def expires(self) -> int | None:
+        """When RabbitMQ drops it, in milliseconds since the Unix epoch; None for never."""
+        return expires(self.properties, self.letter)
+
+
+def _dead_lettered(deaths: object) -> int:
+    """Return when RabbitMQ has dead-lettered a message by itself, in milliseconds; 0 where it does not say."""
+    newest = deaths[0] if isinstance(deaths, list) and deaths else None
+    time = newest.get("time") if isinstance(newest, dict) else None
+    # In UTC, as AMQP has it, although pika does not say so.
+    return int(time.replace(tzinfo=UTC).timestamp() * 1000) if isinstance(time, datetime) else 0

@@ -246,6 +246,16 @@ class Publisher:
                 refusal = Refusal(written.publication, f"the connection was lost ({reason})", maybe_enqueued=True)
                 written.batch.settle(refusal)
 
+    def explain(self, reason: str) -> str:
+        """Return why nothing is confirmed, where that is known better than *reason*; safe from any thread."""
+        with self._lock:
+            session = self._session
+            if session is not None and session.blocked:
+                return f"RabbitMQ has blocked publishers: {session.blocked}"
+            if session is not None and session.channel is None and session.last_error:
+                return f"{reason}; no connection to {self._nodes()}: {session.last_error}"
+            return reason
+
     def withdraw(self, batch: Batch) -> None:
         """Forget what of *batch* is not written yet; safe from any thread."""
         with self._lock:
@@ -254,10 +264,7 @@ class Publisher:
     def _give_up(self, batch: Batch, reason: str) -> None:
         """Stop trying *batch* and count what is open as refused; runs on the thread of who waited."""
         with self._lock:
-            if self._session is not None and self._session.blocked:
-                reason = f"RabbitMQ has blocked publishers: {self._session.blocked}"
-            elif self._session is not None and self._session.channel is None and self._session.last_error:
-                reason = f"{reason}; no connection to {self._nodes()}: {self._session.last_error}"
+            reason = self.explain(reason)
             unsent = [publication for publication, owner in self._waiting if owner is batch]
             self.withdraw(batch)
             unanswered = [tag for tag, written in self._unconfirmed.items() if written.batch is batch]

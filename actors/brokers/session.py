@@ -109,6 +109,15 @@ class Session:
         """Give the channel up, as if it had been lost, and open a new one after the backoff."""
         self._lost(reason)
 
+    def abort(self) -> None:
+        """End the connection at once; what was not read is lost, and no new one is opened. It must still be closed."""
+        self._closing = True
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            # Whoever closes in an orderly way reads first what RabbitMQ has sent, be it for seconds.
+            connection._terminate_stream(AMQPError("the connection was given up"))
+            self.pump()
+
     def close(self, timeout_s: float = 1.0) -> None:
         """End the connection in an orderly way, so that what was written arrives; give up after *timeout_s*."""
         self._closing = True
@@ -120,6 +129,9 @@ class Session:
                 connection.close()
         deadline = time.monotonic() + timeout_s
         while self._is_ending(connection) and time.monotonic() < deadline:
+            self.pump()
+        if connection is not None and not connection.is_closed:
+            connection._terminate_stream(AMQPError("no answer to the end of the connection"))
             self.pump()
         self.channel = self._connection = None
         self._loop.close()

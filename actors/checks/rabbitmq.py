@@ -8,6 +8,7 @@ from dramatiq.errors import BrokerConnectionError
 
 from actors.assembly import broker, settings
 from actors.brokers.admin import WAY_OUT, Admin
+from actors.checks.dead_letters import check_expiry
 from actors.checks.delays import check_delays
 from actors.checks.finding import Finding, count, error, ok, warning
 from actors.checks.mismatch import find_mismatch
@@ -31,6 +32,7 @@ def check_rabbitmq(timeout_s: float) -> Iterator[Finding]:
             for queue in look_at_queues(admin, topology, users):
                 yield from _queue(admin, queue)
             yield from check_delays(admin, topology)
+        yield from check_expiry(options.nodes, topology, users, timeout_s)
     except AccessRefused as refused:
         advice = f"give the user of {variable('broker_url')} rights on the queues that start with its prefix"
         yield error("rabbitmq", where, str(refused).removeprefix(f"{where}: "), advice)
@@ -54,7 +56,9 @@ def _queue(admin: Admin, queue: LogicalQueue) -> Iterator[Finding]:
     yield from _left_over(queue)
     if queue.dead:
         what = f"{count(queue.dead, 'dead letter')} to decide on"
-        yield warning("dead-letters", queue.name, what, "find out why each failed, then replay or discard it")
+        yield warning(
+            "dead-letters", queue.name, what, "actors dead list --groups says of what; then replay or discard them"
+        )
 
 
 def _arguments(admin: Admin, queue: str, physical: PhysicalQueue) -> Finding:

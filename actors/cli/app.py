@@ -10,6 +10,7 @@ import typer
 
 from actors.checks.settings import text
 from actors.cli.check import check
+from actors.cli.dead import app as dead
 from actors.cli.delayed import app as delayed
 from actors.cli.exits import MEANINGS, Commands
 from actors.cli.idempotency import app as idempotency
@@ -67,5 +68,6 @@ def _start(
 
 for command in (check, queues, send, run, relay, settings):
     app.command()(command)
+app.add_typer(dead)
 app.add_typer(delayed)
 app.add_typer(idempotency)

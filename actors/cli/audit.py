@@ -15,12 +15,16 @@ log = logging.getLogger("actors.audit")
 log.setLevel(logging.INFO)  # from whatever level on the rest of the application logs
 
 
-def audit(**what: object) -> None:
-    """Say *what* was done, by whom and when: in JSON on stderr and in the log, whose record has it as ``audit``."""
+def audit(*, echo: bool = True, **what: object) -> None:
+    """Say *what* was done, by whom and when: in JSON on stderr and in the log, whose record has it as ``audit``.
+
+    Without *echo* it is in the log alone.
+    """
     by = {"by": f"{_user()}@{socket.gethostname()}", "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
     line = json.dumps(what | by)
     log.info("%s", line, extra={"audit": what | by})
-    typer.echo(f"audit: {line}", err=True)
+    if echo:
+        typer.echo(f"audit: {line}", err=True)
 
 
 def _user() -> str:

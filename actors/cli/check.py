@@ -32,7 +32,7 @@ def check(
 ) -> None:
     """Check settings, actors, and with --connect the servers.
 
-    It never changes anything: no queue is made, no message is taken.
+    It never changes anything: no queue is made, no message is removed.
     """
     leave_outages_to_the_error()
     with prints_to_stderr():

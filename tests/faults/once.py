@@ -63,6 +63,14 @@ def end(key: str, pause_ms: int) -> None:
         raise RuntimeError("the end of an attempt")
 
 
+@actor(actor_name="once_second", max_retries=0)
+def second(key: str, pause_ms: int = 0) -> int:
+    """Fail for good; do what ``count`` does when it is replayed."""
+    if not current().message.options.get("replays"):
+        raise RuntimeError("not before it is replayed")
+    return _effect(key, pause_ms)
+
+
 @actor(actor_name="once_succeeded", max_retries=0)
 def succeeded(message: dict[str, Any], result: None) -> None:
     """Have the effect ``succeeded:KEY``, of the message's key."""
@@ -81,7 +89,7 @@ def exhausted(message: dict[str, Any], limits: dict[str, int]) -> None:
     _effect(f"exhausted:{message['args'][0]}:{limits['retries']}", 0)
 
 
-ACTORS = (count, charge, falter, stumble, end, succeeded, failed, exhausted)
+ACTORS = (count, charge, falter, stumble, end, second, succeeded, failed, exhausted)
 
 
 def _effect(key: str, pause_ms: int) -> int:

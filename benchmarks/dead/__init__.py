@@ -1,0 +1,1 @@
+"""What looking at many dead letters costs, and how fast they are replayed."""
