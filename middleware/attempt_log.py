@@ -116,11 +116,11 @@ class AttemptLog(Middleware):
             fields |= {"decided_by": last.get("by"), "delay_ms": last.get("delay")}
         log.log(
             level,
-            "%s: message %s of %s, attempt %d, %.1f ms",
-            outcome,
+            "attempt %d of message %s of %s: %s, %.1f ms",
+            number,
             fields["message_id"],
             fields["actor"],
-            number,
+            outcome,
             duration_ms,
             exc_info=error if error is not None and is_printable(error) else None,
             extra={"attempt": fields},
