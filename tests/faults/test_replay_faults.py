@@ -65,7 +65,7 @@ class Replayer:
     ("letters", "kills", "restarts", "queue_type"),
     [
         pytest.param(400, 2, 1, "quorum", id="400-letters"),
-        pytest.param(400, 2, 1, "classic", id="400-letters-classic"),
+        pytest.param(400, 2, 1, "classic", id="400-letters-classic", marks=pytest.mark.long),
         *[
             pytest.param(
                 3_000, 12, 2, kind, id=f"3000-letters-{kind}", marks=[pytest.mark.long, pytest.mark.timeout(900)]

@@ -25,7 +25,6 @@ TASKS = """
 
     eat_memory = actor(actor_name="eat_memory")(kill)
     eat_memory_unguarded = actor(actor_name="eat_memory_unguarded", idempotent=False)(kill)
-    eat_memory_once = actor(actor_name="eat_memory_once", max_losses=1)(kill)
 """
 
 SEND = """
@@ -39,7 +38,7 @@ actors.enqueue_many([*before, actors.broker.get_actor(sys.argv[1]).message(7), *
 ENV = {"ACTORS_MODULES": "shop_tasks,killing_tasks", "ACTORS_IDEMPOTENCY_LEASE_MS": "500"}
 
 
-@pytest.mark.parametrize(("name", "losses"), [("eat_memory", 3), ("eat_memory_unguarded", 3), ("eat_memory_once", 1)])
+@pytest.mark.parametrize(("name", "losses"), [("eat_memory", 3), ("eat_memory_unguarded", 3)])
 def test_p29_what_kills_its_workers_is_poison_after_so_many_and_its_neighbours_are_done(
     project: Project, rabbitmq_server: services.RabbitMQ, name: str, losses: int
 ) -> None:
