@@ -157,7 +157,7 @@ def test_what_follows_a_message_follows_once_though_both_copies_send_it(site: Si
     def ship(*of: Any) -> None:
         ran[f"ship {of[-1]}"] += 1
 
-    site.declare(ship, actor_name="ship")
+    site.declare(ship, actor_name="ship", lease=500)
     packing = site.declare(pack, actor_name="pack", lease=500)
     message = packing.message(1).copy(options={"pipe_target": site.brokers[0].actors["ship"].message().asdict()})
     with site.working(), site.working(other):
