@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from middleware.age_limit import age_of
 from middleware.failure import is_printable, text_of
 from middleware.guard import TryLater
 from middleware.guarded import Guarded
+from middleware.process import process_name
 from middleware.stores import Verdict
 from middleware.trail import LONGEST_ERROR, retries_of, trail_of
 
@@ -103,7 +102,7 @@ class AttemptLog(Middleware):
             "outcome": outcome,
             "wait_ms": wait_ms,
             "duration_ms": duration_ms,
-            "worker": f"{socket.gethostname()}:{os.getpid()}",
+            "worker": process_name(),
             "version": self._version(),
         }
         guarded: Guarded | None = vars(message).get("guarded")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from dramatiq.middleware import Middleware, SkipMessage
 from middleware.failure import failure_of, is_printable
 from middleware.guarded import Guarded, concludes
 from middleware.letter import Letter
+from middleware.process import process_name
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +48,14 @@ class DeadLetter(Middleware):
         message.options.setdefault("traceback", failure.message)
         guarded: Guarded | None = vars(message).get("guarded")
         key = guarded.key if guarded is not None and guarded.key is not None else ""
-        return Letter.of(message._message, failure, queue=queue, key=key, worker=_worker(), version=self._version())
+        return Letter.of(
+            message._message, failure, queue=queue, key=key, worker=process_name(), version=self._version()
+        )
 
     def letter_of_body(self, body: bytes, error: BaseException, queue: str, message_id: str | bytes) -> Letter:
         """Return what the dead letter of *body* says, which can't be decoded because of *error*."""
         return Letter.of_body(
-            body, error, queue=queue, message_id=message_id, worker=_worker(), version=self._version()
+            body, error, queue=queue, message_id=message_id, worker=process_name(), version=self._version()
         )
 
     def forwarded(self, letter: Letter, error: BaseException | None = None) -> None:
@@ -88,8 +89,3 @@ class DeadLetter(Middleware):
             exc_info=error,
             extra={"dead_letter": letter.header()},
         )
-
-
-def _worker() -> str:
-    # Not kept: it would be the parent's in a process that was forked.
-    return f"{socket.gethostname()}:{os.getpid()}"

@@ -64,15 +64,19 @@ class Failure:
         fields = _fields(text)
         if fields is None:
             return cls("", "Failure", text)
-        return cls(*(str(fields.get(name, "")) for name in cls.__slots__))
+        return cls._of_fields(fields)
 
     @classmethod
     def noted(cls, options: Mapping[str, object]) -> Failure:
         """Return the failure that :func:`give_up` has noted in the *options* of a message."""
         noted = options.get("failure")
         if isinstance(noted, Mapping):
-            return cls(*(str(noted.get(name, "")) for name in cls.__slots__))
+            return cls._of_fields(noted)
         return cls("", "Failure", str(options.get("traceback", "")))
+
+    @classmethod
+    def _of_fields(cls, fields: Mapping[str, object]) -> Failure:
+        return cls(*(str(fields.get(name, "")) for name in cls.__slots__))
 
     def text(self, traceback: str = "") -> str:
         """Return what an idempotency record keeps of it, and of the end of its *traceback*."""

@@ -9,9 +9,7 @@ from actors.brokers.dead_queues import DeadQueues
 from actors.brokers.nodes import Nodes
 from actors.brokers.topology import Topology
 from actors.checks.finding import Finding, count, warning
-from actors.dead_letters.stock import HEADS, stock_of
-
-SOON_MS = 24 * 3_600_000
+from actors.dead_letters.stock import HEADS, SOON_MS, stock_of
 
 
 def check_expiry(nodes: Nodes, topology: Topology, queues: Collection[str], timeout_s: float) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.brokers.buried import Buried
 from middleware import Letter
@@ -31,6 +31,10 @@ class Selection:
     ids: Collection[str] = ()
     since: int | None = None
     until: int | None = None
+
+    def before(self, moment: int) -> Selection:
+        """Return the same of those that died before *moment*, in milliseconds since the Unix epoch."""
+        return replace(self, until=moment if self.until is None else min(self.until, moment))
 
     def matches(self, letter: Letter) -> bool:
         """Return whether *letter*, which is in one of the queues, is meant."""

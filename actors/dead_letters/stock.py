@@ -9,6 +9,8 @@ from actors.brokers.dead_queues import DeadQueues
 
 # How many of each queue are looked at. They are the oldest, and so the first to expire.
 HEADS = 100
+# What expires sooner is warned of, in milliseconds.
+SOON_MS = 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)

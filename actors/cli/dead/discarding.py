@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -70,9 +69,6 @@ def discard(
     if found.count and not dry_run:
         if asks:
             typer.confirm(f"Discard {found.count:,} for good?", abort=True, err=True)
-        selection = chosen.selection
-        if selection.until is None or selection.until > at:
-            selection = replace(selection, until=at)
         with until_interrupted() as go_on, bar("discarding", found.count) as show:
 
             def drop(dead: Dead) -> None:
@@ -81,7 +77,7 @@ def discard(
                 show(gone)
                 note("discard", dead)
 
-            chosen.letters.discard(selection, drop, go_on)
+            chosen.letters.discard(chosen.selection.before(at), drop, go_on)
             is_over = go_on()
     if as_json:
         print_json({"preview": words.groups_as_json(found), "discarded": gone})

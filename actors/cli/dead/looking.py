@@ -27,10 +27,10 @@ from actors.cli.options import DEFAULT_TIMEOUT_S, Json, MoreModules, TimeoutS
 from actors.cli.records import duration, moment, printable
 from actors.cli.render import print_json, print_table
 from actors.dead_letters import Buried, Dead, Looked
+from actors.dead_letters.stock import SOON_MS
 from middleware.trail import trail_of
 
 DEPTH = 100_000
-SOON_MS = 24 * 3_600_000
 
 Depth = Annotated[
     int, typer.Option(min=1, metavar="N", help="How many letters of each queue to look at, at most; the oldest first.")

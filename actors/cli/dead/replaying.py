@@ -92,7 +92,7 @@ def replay(
 
 def _replay(chosen: Chosen, preview: Preview, terms: Terms) -> tuple[Replayed, Counter[str]]:
     """Replay what was there when *preview* was made."""
-    selection, kept, so_far = chosen.selection, Counter[str](), Replayed()
+    kept, so_far = Counter[str](), Replayed()
 
     def keep(_: Dead, objection: Objection) -> None:
         kept[objection.kind] += 1
@@ -105,11 +105,9 @@ def _replay(chosen: Chosen, preview: Preview, terms: Terms) -> tuple[Replayed, C
             show(now.replayed)
             return is_wanted()
 
-        if selection.until is None or selection.until > preview.at:
-            selection = replace(selection, until=preview.at)
         try:
             done = so_far = chosen.letters.replay(
-                selection,
+                chosen.selection.before(preview.at),
                 replace(terms, kept=keep, go_on=go_on, done=lambda dead: note("replay", dead, echo=False)),
             )
         finally:
