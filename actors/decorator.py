@@ -14,13 +14,15 @@ from actors.arguments import Parameters
 from actors.assembly import idempotency_defaults, queue_of, retry_defaults
 from actors.configuration import QUEUE_NAME
 from actors.errors import ArgumentsError, DeclarationError
+from actors.options import ActorOptions, MessageOptions
+from actors.schedules import schedules_of
 from middleware.keys import InvalidKey
 from middleware.options import YEAR_MS, InvalidPolicy, milliseconds
-from middleware.policy import DURATIONS, OPTIONS, Policy, PolicyOptions
-from middleware.predicates import Predicate
+from middleware.policy import DURATIONS, OPTIONS, Policy
 from middleware.retry_policy import DURATIONS as RETRY_DURATIONS
-from middleware.retry_policy import RetryOptions, RetryPolicy
+from middleware.retry_policy import RetryPolicy
 from middleware.suggestion import did_you_mean
+from periodic.registry import OPTION as PERIODIC
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,59 +30,8 @@ R = TypeVar("R")
 # Options of a message that no middleware declares: what the broker itself and Dramatiq's pipelines read.
 _MESSAGE_OPTIONS = {"broker_priority", "pipe_target"}
 
-
-class SharedOptions(PolicyOptions, RetryOptions, total=False):
-    """Options that an actor may have, and each of its messages otherwise.
-
-    Those of ``PolicyOptions`` and ``RetryOptions``, and these.
-
-    Attributes:
-        time_limit: milliseconds after which an attempt is interrupted.
-        on_retry_exhausted: the name of an actor that is sent a message which its limits or its predicate give up.
-        notify_shutdown: whether an attempt is interrupted when its worker stops.
-        pipe_ignore: whether a pipeline keeps the result of the message before from this one.
-    """
-
-    time_limit: float
-    on_retry_exhausted: str
-    notify_shutdown: bool
-    pipe_ignore: bool
-
-
-class MessageOptions(SharedOptions, total=False):
-    """Options of a single message: those of :class:`SharedOptions`, in place of its actor's, and these.
-
-    Attributes:
-        on_success, on_failure: an actor, or its name, that is sent the outcome.
-        idempotency_key: the key itself, not a template; messages that have the same one run once.
-        broker_priority: for queues with ``ACTORS_QUEUE_MAX_PRIORITY``; higher goes first.
-    """
-
-    on_success: dramatiq.Actor[..., Any] | str
-    on_failure: dramatiq.Actor[..., Any] | str
-    idempotency_key: str
-    broker_priority: int
-
-
-class ActorOptions(SharedOptions, total=False):
-    """Options of an actor: those of :class:`SharedOptions`, and these.
-
-    Attributes:
-        retry_when: called with the number of retries so far and the error; returns True or False, a timedelta to be
-            tried again after it, or None for what the other options say. Or a ``Retryable``, such as
-            ``by_type(ConnectionError) | by_status(429, 503)``. The limits hold whatever it says.
-        throws: errors that are expected, and never retried.
-        on_success, on_failure: the name of an actor that is sent the outcome.
-        idempotency_key: a format string over the arguments, such as ``"charge:{order_id}"``, or a function that
-            takes the same arguments and returns the key; messages that have the same one run once. Default the
-            message id, so that copies of one message run once.
-    """
-
-    retry_when: Predicate | None
-    throws: type[BaseException] | tuple[type[BaseException], ...]
-    on_success: str
-    on_failure: str
-    idempotency_key: str | Callable[..., str]
+# Options of an actor that no middleware declares, beside those of idempotency.
+_DECLARED = {"actor_name", "queue_name", "priority", PERIODIC}
 
 
 class Actor(dramatiq.Actor[P, R]):
@@ -99,6 +50,8 @@ class Actor(dramatiq.Actor[P, R]):
         self.parameters = Parameters(fn, actor_name)
         self.policy, self.retry_policy = _policies(options, fn, actor_name)
         self.declared_queue = queue_name
+        if PERIODIC in options:
+            options = {**options, PERIODIC: schedules_of(options[PERIODIC], actor_name, self.parameters, broker)}
         super().__init__(
             fn,
             broker=broker,
@@ -107,6 +60,13 @@ class Actor(dramatiq.Actor[P, R]):
             priority=priority,
             options=options,
         )
+        for queue in self.further_queues:
+            broker.declare_queue(queue)
+
+    @property
+    def further_queues(self) -> set[str]:
+        """The queues, beside its own, to which its schedules send."""
+        return {each.queue for each in self.options.get(PERIODIC, ()) if each.queue is not None}
 
     def restore(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return arguments that came as JSON with the types that the function's hints say.
@@ -212,7 +172,7 @@ def actor(
         actor_name: what messages call it; default the function's name. Keep it when you rename the function.
         queue_name: its queue, unless ``ACTORS_QUEUE_ROUTES`` says otherwise.
         priority: among messages that a worker holds, a lower number runs first.
-        **options: see :class:`ActorOptions`.
+        **options: see :class:`~actors.options.ActorOptions`.
 
     Raises:
         DeclarationError: an option is unknown or its value could not work, the name is taken, or the function is
@@ -222,7 +182,7 @@ def actor(
     def declare(fn: Callable[..., Any]) -> Actor[..., Any]:
         broker = dramatiq.get_broker()
         name = actor_name or str(getattr(fn, "__name__", repr(fn)))
-        _refuse_unknown(name, options, broker.actor_options | OPTIONS | {"actor_name", "queue_name", "priority"})
+        _refuse_unknown(name, options, broker.actor_options | OPTIONS | _DECLARED)
         _refuse_taken(name, broker)
         # In a test the worker is in the same process, and finds a nested function as well.
         if not isinstance(broker, StubBroker):

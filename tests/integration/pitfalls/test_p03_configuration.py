@@ -15,7 +15,7 @@ DECLARED = """
 import actors
 import examples.shop.tasks
 
-assert set(actors.broker.actors) == {"take_order", "charge", "reserve_stock", "send_receipt"}
+assert set(actors.broker.actors) == {"take_order", "charge", "reserve_stock", "send_receipt", "close_the_day"}
 """
 
 CONFIGURED_BETWEEN = """

@@ -1,0 +1,1 @@
+"""When a schedule fires: cron expressions, intervals, moments, and APScheduler's triggers."""
