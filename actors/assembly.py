@@ -31,6 +31,7 @@ from middleware import (
     RecordedResults,
     RestoreArguments,
     Retries,
+    TickRuns,
     TimeLimit,
 )
 from middleware.policy import Defaults
@@ -78,7 +79,8 @@ def configure(**overrides: Any) -> Settings:
         actor.queue_name = queue_of(actor.actor_name, getattr(actor, "declared_queue", actor.queue_name))
     broker.queues.clear()
     for actor in broker.actors.values():
-        broker.declare_queue(actor.queue_name)
+        for queue in {actor.queue_name} | getattr(actor, "further_queues", set()):
+            broker.declare_queue(queue)
     return new
 
 
@@ -199,6 +201,7 @@ def middleware() -> list[Middleware]:
         Boot(settings),
         AttemptLog(version=app_version),
         Idempotency(store=store, defaults=idempotency_defaults),
+        TickRuns(record=_record_run),
         CurrentMessage(),
         DeadLetter(version=app_version),
         AgeLimit(),
@@ -222,6 +225,11 @@ def app_version() -> str:
         SettingsError: a setting is malformed.
     """
     return settings().app_version
+
+
+def _record_run(broker: dramatiq.Broker, pace: str, record: bytes) -> None:
+    if isinstance(broker, RabbitmqBroker):
+        broker.record_run(pace, record)
 
 
 def idempotency_defaults() -> Defaults:

@@ -127,6 +127,9 @@ class Settings(BaseSettings):
     dead_letter_retention_ms: Annotated[int, Field(gt=0, le=LONGEST_RETENTION_MS)] | None = Field(
         None, description="after what time a dead letter is dropped; unset for never"
     )
+    generation: int = Field(
+        0, ge=0, description="schedulers: the number of this build; one below what has led already never leads"
+    )
 
     idempotency_lease_ms: int = Field(30_000, ge=100, description="how long a silent worker keeps the keys it holds")
     # After the lease, against which it is held.

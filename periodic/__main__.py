@@ -1,9 +1,8 @@
+"""``python -m periodic`` is the ``periodic`` command, which belongs to ``actors``: it knows settings and broker."""
+
 from __future__ import annotations
 
-import sys
-
-NOT_YET = 2
+from actors.cli.periodic import main
 
 if __name__ == "__main__":
-    sys.stderr.write("periodic: this release has no scheduler yet\n")
-    sys.exit(NOT_YET)
+    main()

@@ -18,6 +18,7 @@ from actors.brokers.nodes import Nodes
 from actors.brokers.session import Session
 from actors.brokers.topology import Queue
 from actors.errors import AccessRefused, QueueMismatch
+from periodic.queues import Queue as AnyQueue
 
 ACCESS_REFUSED = 403
 NOT_FOUND = 404
@@ -98,7 +99,7 @@ class Admin:
                 raise QueueMismatch(explain_mismatch(queue, closed.reply_text)) from None
             raise
 
-    def depth(self, queue: Queue) -> Depth | None:
+    def depth(self, queue: AnyQueue) -> Depth | None:
         """Return the depth of *queue*, or None if it does not exist."""
         try:
             return self._declare(queue, passive=True)
@@ -146,7 +147,7 @@ class Admin:
                 raise ConnectionFailed(f"{self._nodes}: {self._session.last_error or 'no answer in time'}")
             self._session.pump()
 
-    def _declare(self, queue: Queue, *, passive: bool = False) -> Depth:
+    def _declare(self, queue: AnyQueue, *, passive: bool = False) -> Depth:
         frame = self._call(
             lambda channel, done: channel.queue_declare(
                 queue.name, passive=passive, durable=True, arguments=dict(queue.arguments), callback=done

@@ -175,7 +175,8 @@ class Consumer(dramatiq.Consumer):
             self._settle(epoch, tag, requeue=False)
             then()
             for each in outbox:
-                self._broker.emit_after("enqueue", each.message, each.outgoing.delay)
+                if each.outgoing is not None:
+                    self._broker.emit_after("enqueue", each.message, each.outgoing.delay)
 
         self._forward(
             [*(each.publication for each in outbox), *others],

@@ -12,6 +12,7 @@ from actors.brokers.admin import Admin
 from actors.brokers.nodes import Nodes
 from actors.brokers.topology import Queue, Topology
 from actors.errors import QueueMismatch
+from periodic.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,14 @@ class Declarations:
     def hold(self, hold_ms: int, *, timeout_s: float | None = None) -> Queue:
         """Return the hold queue of *hold_ms* milliseconds, once it exists."""
         return self._ensure(f"hold {hold_ms}", lambda topology: topology.hold(hold_ms), timeout_s)
+
+    def runs(self, pace: Pace) -> Queue:
+        """Return the queue of records of runs, once it exists, be it with other arguments."""
+        try:
+            return self._ensure(f"runs {pace}", lambda topology: topology.runs(pace), None)
+        except QueueMismatch as error:
+            log.error("%s", error)
+            return self._existing.setdefault(f"runs {pace}", self._topology().runs(pace))
 
     def holds(self) -> list[tuple[int, Queue]]:
         """Return all hold queues with their holds in ms, once they exist; then those left of the other queue type."""

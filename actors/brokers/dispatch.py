@@ -157,4 +157,5 @@ def _has_an_end(message: dramatiq.MessageProxy, outbox: Iterable[Any]) -> bool:
     """Return whether it is settled what becomes of *message*, whose attempt has failed."""
     if message.failed or getattr(message, "requeue", False):
         return True
-    return any(each.message.message_id == message.message_id for each in outbox)
+    sent = (each.message for each in outbox if each.message is not None)
+    return any(each.message_id == message.message_id for each in sent)

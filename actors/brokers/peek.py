@@ -8,7 +8,7 @@ from typing import Self
 from actors.brokers.admin import Admin
 from actors.brokers.hold import Held
 from actors.brokers.taking import DEEPEST, Taking
-from actors.brokers.topology import Queue
+from periodic.queues import Queue as AnyQueue
 
 __all__ = ["DEEPEST", "Peek"]
 
@@ -23,7 +23,7 @@ class Peek(Taking):
         see: called with each; it may be acked then, or until the end.
     """
 
-    def __init__(self, admin: Admin, queue: Queue, limit: int, see: Callable[[Held], None]) -> None:
+    def __init__(self, admin: Admin, queue: AnyQueue, limit: int, see: Callable[[Held], None]) -> None:
         super().__init__(
             admin,
             queue,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,9 +13,9 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker as DramatiqRabbitmqBroker
 from dramatiq.common import q_name
-from dramatiq.errors import QueueJoinTimeout
+from dramatiq.errors import BrokerError, QueueJoinTimeout
 from dramatiq.middleware import Middleware
-from pika import ConnectionParameters
+from pika import BasicProperties, ConnectionParameters
 
 from actors.brokers.admin import Admin
 from actors.brokers.buried import bury
@@ -29,11 +30,14 @@ from actors.brokers.sender import Following, Outgoing, Sender
 from actors.brokers.topology import Topology
 from actors.errors import NotEncodable
 from middleware import Letter
+from periodic.pace import Pace
 
 Message = dramatiq.Message[Any]
 
 # How many messages of an `enqueue_many` are encoded and in memory at once.
 CHUNK = 1_000
+# How long no run is recorded after that has failed, in seconds.
+NO_RECORDS_FOR_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
 
     def __init__(self, options: Callable[[], RabbitmqOptions], *, middleware: list[Middleware]) -> None:
         self.options = options
+        self._no_records_until = float("-inf")
         super().__init__(confirm_delivery=True, middleware=[DropStale(), *middleware, RelayThread()])
         self.declarations = Declarations(
             lambda: self.options().nodes, lambda: self.options().topology, self.get_declared_queues
@@ -158,6 +163,27 @@ class RabbitmqBroker(Dispatch, DramatiqRabbitmqBroker):
                     self.emit_after("enqueue", message, delay)
             sent.extend(chunk)
         return sent
+
+    def record_run(self, pace: str, body: bytes) -> None:
+        """Let a record of a run follow the attempt that ends in this thread.
+
+        Nothing depends on it: where it can't be kept, the attempt ends without it.
+        """
+        outbox = self.outbox
+        if outbox is None or time.monotonic() < self._no_records_until:
+            return
+        try:
+            queue = self.declarations.runs(Pace(pace))
+        except ValueError:
+            self.logger.warning("a run of a tick is not recorded: no schedule has the pace %r", pace)
+            return
+        except BrokerError as error:
+            # Each attempt costs a connection: a user without the right to it would open one for each tick.
+            self._no_records_until = time.monotonic() + NO_RECORDS_FOR_S
+            self.logger.warning("runs of ticks are not recorded for %d s: %s", NO_RECORDS_FOR_S, error)
+            return
+        properties = BasicProperties(message_id=str(uuid.uuid4()), delivery_mode=2)
+        outbox.append(Following(None, Publication(queue.name, body, properties)))
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         """Return a consumer of logical queue *queue_name* and of its earlier generations.

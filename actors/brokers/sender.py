@@ -60,15 +60,20 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """A message that is published once the outcome of an attempt is recorded."""
+    """What is published once the outcome of an attempt is recorded.
 
-    outgoing: Outgoing
+    Attributes:
+        outgoing: the message; None for what is no actor's.
+        publication: how it is published.
+    """
+
+    outgoing: Outgoing | None
     publication: Publication
 
     @property
-    def message(self) -> dramatiq.Message[Any]:
-        """The message."""
-        return self.outgoing.message
+    def message(self) -> dramatiq.Message[Any] | None:
+        """The message, if it is one of an actor."""
+        return None if self.outgoing is None else self.outgoing.message
 
 
 class Sender:

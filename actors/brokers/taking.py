@@ -14,8 +14,8 @@ from pika.frame import Method
 from pika.spec import Basic
 
 from actors.brokers.admin import ACCESS_REFUSED, NOT_FOUND, Admin
-from actors.brokers.topology import Queue
 from actors.errors import AccessRefused
+from periodic.queues import Queue
 
 # The highest prefetch that AMQP has a number for.
 DEEPEST = 65_535

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from periodic.pace import Pace
+from periodic.queues import Queues
+
 QueueType = Literal["quorum", "classic"]
 Arguments = Mapping[str, object]
 
@@ -20,6 +23,11 @@ NO_DELIVERY_LIMIT = 1_000_000_000
 
 FIRST_HOLD_MS = 100
 HOLDS_MS = tuple(FIRST_HOLD_MS * 2**k for k in range(28))
+
+# Records of ticks that were not enqueued; the oldest make room for new ones.
+MOST_MISSED = 10_000
+# The same for runs of ticks, for each pace of theirs.
+MOST_RUNS = 2_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,36 @@ class Topology:
         """All hold queues by their hold in milliseconds, shortest first."""
         return {hold_ms: self.hold(hold_ms) for hold_ms in HOLDS_MS}
 
+    def periodic(self) -> Queues:
+        """The queues of the schedulers."""
+        newest_only = {"x-max-length": 1}
+        return Queues(
+            baton=self._ledger("baton", {**newest_only, "x-single-active-consumer": True}),
+            watermark=self._ledger("watermark", newest_only),
+            roster=self._ledger("roster", newest_only),
+            # Of whatever type the others are: a quorum queue keeps what is not persistent, too.
+            alive=Queue(self._prefixed("periodic.alive"), newest_only),
+            missed=self._ledger("missed", {"x-max-length": MOST_MISSED}),
+        )
+
+    def runs(self, pace: Pace) -> Queue:
+        """Where workers record the newest runs of ticks whose schedules have *pace*."""
+        return self._ledger(f"runs.{pace}", {"x-max-length": MOST_RUNS})
+
+    @property
+    def schedulers(self) -> str:
+        """The exchange through which all schedulers are asked, and told, what operators want."""
+        return self._prefixed("schedulers")
+
+    @property
+    def connected_schedulers(self) -> Queue:
+        """A queue that all schedulers consume, and nobody publishes to: its consumers are counted."""
+        return Queue(self._prefixed("schedulers.connected"))
+
+    def scheduler(self, name: str) -> Queue:
+        """The queue by which the scheduler *name* is asked; it goes when its connection does."""
+        return Queue(self._prefixed(f"scheduler.{name}"))
+
     @property
     def relays(self) -> str:
         """The exchange through which all relays are asked what they keep."""
@@ -122,6 +160,13 @@ class Topology:
         if max_priority is None:
             return Queue(self._prefixed(queue), arguments)
         return Queue(self._prefixed(f"{queue}.p{max_priority}"), {**arguments, "x-max-priority": max_priority})
+
+    def _ledger(self, name: str, arguments: Arguments) -> Queue:
+        if self.queue_type == "classic":
+            return Queue(self._prefixed(f"periodic.{name}"), arguments)
+        # What is read there is requeued, any number of times.
+        quorum = {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT}
+        return Queue(self._prefixed(f"periodic.{name}.quorum"), {**arguments, **quorum})
 
     def _plain_arguments(self, queue: str) -> Arguments:
         """What plain Dramatiq declares a queue with."""

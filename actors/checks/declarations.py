@@ -10,8 +10,9 @@ import dramatiq
 
 from actors.checks.finding import Finding, error, ok, warning
 from actors.configuration import variable
-from actors.errors import DeclarationError
+from actors.errors import ArgumentsError, DeclarationError
 from middleware.suggestion import did_you_mean
+from periodic.registry import OPTION as PERIODIC
 
 Actors = Mapping[str, dramatiq.Actor[..., Any]]
 
@@ -50,6 +51,7 @@ def _problems(actor: dramatiq.Actor[..., Any], actors: Actors) -> Iterator[Findi
         _ = parameters is not None and parameters.needs_restore
     except DeclarationError as problem:
         yield error("actors", name, str(problem), "mend the hint; until then every message of this actor fails")
+    yield from _misfits(actor)
     for option in _NAMES_AN_ACTOR:
         other = actor.options.get(option)
         if isinstance(other, str) and other not in actors:
@@ -59,3 +61,15 @@ def _problems(actor: dramatiq.Actor[..., Any], actors: Actors) -> Iterator[Findi
     if time_limit > CONSUMER_TIMEOUT_MS:
         what = f"time_limit={time_limit} ms is beyond RabbitMQ's consumer_timeout, {CONSUMER_TIMEOUT_MS} ms by default"
         yield warning("actors", name, what, "raise consumer_timeout in rabbitmq.conf, or RabbitMQ delivers it twice")
+
+
+def _misfits(actor: dramatiq.Actor[..., Any]) -> Iterator[Finding]:
+    """Hold the arguments of its schedules against its type hints, which could not be read when it was declared."""
+    for schedule in actor.options.get(PERIODIC, ()):
+        try:
+            actor.restore(schedule.args, dict(schedule.kwargs))  # type: ignore[attr-defined]  # only ours have schedules
+        except ArgumentsError as misfit:
+            what = f"schedule {schedule.name!r}: {misfit}"
+            yield error("actors", actor.actor_name, what, "correct its args= or kwargs=; until then each tick fails")
+        except DeclarationError:
+            return  # a hint that can't be read is a finding already

@@ -39,33 +39,43 @@ def parse_delay(delay: str | None, eta: str | None, *, now: datetime) -> int | N
     if delay is not None and eta is not None:
         raise typer.BadParameter("give --delay or --eta, not both", param_hint="--eta")
     if delay is not None:
-        return _milliseconds(delay)
+        return parse_duration(delay, "--delay")
     if eta is None:
         return None
-    return max(0, -((now - _time(eta)) // timedelta(milliseconds=1)))
+    return max(0, -((now - parse_time(eta, "--eta")) // timedelta(milliseconds=1)))
 
 
-def _milliseconds(text: str) -> int:
+def parse_duration(text: str, option: str) -> int:
+    """Return the milliseconds that *text*, the value of *option*, says.
+
+    Raises:
+        typer.BadParameter: it is malformed, or more than ten years.
+    """
     if not _DURATION.fullmatch(text):
         problem = f"{text!r} is no duration; write 500ms, 30s, 5m, 1h30m or 2d, or a number of milliseconds"
-        raise typer.BadParameter(problem, param_hint="--delay")
+        raise typer.BadParameter(problem, param_hint=option)
     parts = _PART.findall(text) or [(text, "ms")]
     milliseconds = sum(int(number) * _UNITS_MS[unit] for number, unit in parts)
     if milliseconds > _LONGEST_MS:
-        raise typer.BadParameter(f"{text!r} is more than ten years", param_hint="--delay")
+        raise typer.BadParameter(f"{text!r} is more than ten years", param_hint=option)
     return milliseconds
 
 
-def _time(text: str) -> datetime:
+def parse_time(text: str, option: str) -> datetime:
+    """Return the moment that *text*, the value of *option*, says, in UTC.
+
+    Raises:
+        typer.BadParameter: it is malformed, or has no time zone.
+    """
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         problem = f"{text!r} is no ISO 8601 time; write one such as 2026-03-01T09:00:00+08:00"
-        raise typer.BadParameter(problem, param_hint="--eta") from None
+        raise typer.BadParameter(problem, param_hint=option) from None
     if time.utcoffset() is None:
         whole = time.isoformat()
         problem = f"{text!r} has no time zone; write {whole}Z for UTC, or its offset, such as {whole}+08:00"
-        raise typer.BadParameter(problem, param_hint="--eta")
+        raise typer.BadParameter(problem, param_hint=option)
     return time.astimezone(UTC)
 
 

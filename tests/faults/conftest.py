@@ -11,6 +11,8 @@ from tests.faults.deployment import Deployment, make_broker
 from tests.faults.jobs import record
 from tests.faults.journal import Journal
 from tests.faults.producer import Producer
+from tests.faults.schedulers import Schedulers
+from tests.faults.ticks import Plan
 from tests.faults.worker import Worker
 
 LEASE_MS = 1_000
@@ -85,6 +87,23 @@ def deploy(prefix: str, tmp_path: Path) -> Iterator[Deploy]:
 
     def make(rabbitmq_url: str, redis_url: str, **options: object) -> Deployment:
         made.append(Deployment(rabbitmq_url, redis_url, prefix, tmp_path, **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+Schedule = Callable[..., Schedulers]
+
+
+@pytest.fixture
+def schedule(redis_url: str, prefix: str, tmp_path: Path) -> Iterator[Schedule]:
+    """Return a function that makes schedulers of a plan on a RabbitMQ; nothing of them runs yet."""
+    made: list[Schedulers] = []
+
+    def make(url: str, plan: Plan, queue_type: QueueType = "quorum") -> Schedulers:
+        made.append(Schedulers(url, redis_url, prefix, tmp_path, plan, queue_type))
         return made[-1]
 
     yield make

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from itertools import pairwise
 
 import pytest
@@ -21,7 +22,13 @@ def queues(topology: Topology) -> list[Queue]:
         topology.plain_delay("money"),
         topology.relay("r1"),
         *topology.holds().values(),
+        *schedulers(topology),
     ]
+
+
+def schedulers(topology: Topology) -> list[Queue]:
+    queues = topology.periodic()
+    return [getattr(queues, each.name) for each in fields(queues)]
 
 
 def test_the_physical_name_follows_from_the_arguments() -> None:
@@ -98,3 +105,36 @@ def test_p20_a_prefix_is_put_before_every_name_and_every_name_within(topology: T
     for queue in queues(prefixed):
         target = queue.arguments.get("x-dead-letter-routing-key", "staging.")
         assert str(target).startswith("staging.")
+
+
+@pytest.mark.parametrize("topology", ALL)
+def test_of_those_who_wait_for_the_baton_one_gets_it(topology: Topology) -> None:
+    queues = topology.periodic()
+
+    assert queues.baton.arguments["x-single-active-consumer"] is True
+    # `basic.get` fails on a quorum queue with a single active consumer.
+    assert not any("x-single-active-consumer" in each.arguments for each in (queues.watermark, queues.roster))
+
+
+@pytest.mark.parametrize("topology", ALL)
+def test_what_the_next_leader_reads_is_the_newest_there_is(topology: Topology) -> None:
+    queues = topology.periodic()
+
+    for queue in (queues.baton, queues.watermark, queues.roster, queues.alive):
+        assert queue.arguments["x-max-length"] == 1
+        assert "x-overflow" not in queue.arguments
+    assert queues.missed.arguments["x-max-length"] == 10_000
+
+
+def test_the_ledger_is_replicated_where_work_is_and_read_any_number_of_times() -> None:
+    for queue in schedulers(QUORUM):
+        if queue != QUORUM.periodic().alive:
+            assert queue.is_quorum
+            assert queue.arguments["x-delivery-limit"] == 1_000_000_000
+    assert not any(queue.is_quorum for queue in schedulers(CLASSIC))
+
+
+@pytest.mark.parametrize("topology", ALL)
+def test_what_a_restart_of_rabbitmq_is_known_by_is_in_a_queue_that_forgets(topology: Topology) -> None:
+    """A quorum queue keeps messages that are not persistent, too."""
+    assert "x-queue-type" not in topology.periodic().alive.arguments

@@ -1,0 +1,163 @@
+"""Asks all schedulers of an environment, and tells the one that leads."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pika import BasicProperties
+from pika.channel import Channel
+from pika.exceptions import ChannelClosedByBroker
+from pika.spec import Basic
+
+from actors.brokers.admin import ACCESS_REFUSED, Admin
+from actors.brokers.topology import Topology
+from actors.errors import AccessRefused
+from periodic.inquiry import Inquiry
+
+# RabbitMQ hands what is published to it to whoever asked, and keeps nothing of it.
+_REPLY_TO = "amq.rabbitmq.reply-to"
+
+# How long schedulers may take for one answer, in seconds: they answer between two ticks.
+PATIENCE_S = 2.0
+# How soon a leader is looked for again, in seconds.
+_AGAIN_AFTER_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one scheduler has answered.
+
+    Attributes:
+        status: what it tells of itself.
+        answer: what only the leader answers, or None.
+        refused: why it does not do what it was told; empty if it does.
+    """
+
+    status: Mapping[str, Any]
+    answer: Mapping[str, Any] | None = None
+    refused: str = ""
+
+    @property
+    def is_leaders(self) -> bool:
+        """Whether it is a leader's word on more than its status."""
+        return self.answer is not None or bool(self.refused)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Reply:
+        """Return the reply in *body*.
+
+        Raises:
+            ValueError: there is none, or it is of a version that says something else.
+        """
+        data = json.loads(body)
+        if not isinstance(data, dict) or not isinstance(data.get("status"), dict):
+            raise ValueError(f"not a reply: {body[:200]!r}")
+        answer = data.get("answer")
+        return cls(data["status"], answer if isinstance(answer, dict) else None, str(data.get("refused", "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What all schedulers have answered.
+
+    Attributes:
+        replies: one for each that did.
+        silent: how many more are connected; they hang, or are of another version.
+    """
+
+    replies: list[Reply] = field(default_factory=list)
+    silent: int = 0
+
+    @property
+    def leaders(self) -> Reply | None:
+        """The leader's word, if there is one."""
+        return next((reply for reply in self.replies if reply.is_leaders), None)
+
+
+class Schedulers:
+    """Puts inquiries to all schedulers at once.
+
+    Args:
+        admin: its connection.
+        topology: names the exchange.
+
+    Raises:
+        ConnectionFailed: from every method, when RabbitMQ does not answer.
+        AccessRefused: from every method, when the user has no right to ask.
+    """
+
+    def __init__(self, admin: Admin, topology: Topology) -> None:
+        self._admin = admin
+        self._topology = topology
+        self._channel: Channel | None = None
+        self._refused = ""
+        self._asked = ""
+        self._replies: list[Reply] = []
+
+    def ask(self, inquiry: Inquiry) -> Heard:
+        """Return what all schedulers answer to *inquiry*, once they have, or after ``PATIENCE_S``."""
+        return self._ask(inquiry, lambda replies, connected: len(replies) >= connected)
+
+    def tell(self, inquiry: Inquiry, *, timeout_s: float) -> Heard:
+        """Return what is answered to *inquiry* once a leader has answered it; it is told again until then.
+
+        Without a leader it gives up after *timeout_s*, and at once where no scheduler is connected at all. Whatever is
+        told twice is done once.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            heard = self._ask(
+                inquiry,
+                lambda replies, connected: any(each.is_leaders for each in replies) or len(replies) >= connected,
+            )
+            nobody = not heard.replies and not heard.silent
+            if heard.leaders is not None or nobody or time.monotonic() >= deadline:
+                return heard
+            again = time.monotonic() + _AGAIN_AFTER_S
+            self._admin.pump_until(lambda: time.monotonic() >= again)  # noqa: B023  # it is called at once
+
+    def _ask(self, inquiry: Inquiry, is_enough: Callable[[list[Reply], int], bool]) -> Heard:
+        self._admin.restart_clock()
+        depth = self._admin.depth(self._topology.connected_schedulers)
+        connected = depth.consumers if depth is not None else 0
+        if not connected:
+            return Heard()
+        channel = self._opened()
+        self._asked, self._replies = uuid.uuid4().hex, []
+        properties = BasicProperties(correlation_id=self._asked, reply_to=_REPLY_TO)
+        channel.basic_publish(self._topology.schedulers, "", inquiry.encode(), properties)
+        deadline = time.monotonic() + PATIENCE_S
+        self._admin.pump_until(
+            lambda: is_enough(self._replies, connected) or not channel.is_open or time.monotonic() > deadline
+        )
+        if self._refused:
+            raise AccessRefused(f"{self._admin.where}: {self._refused}")
+        replies, self._replies = self._replies, []
+        # Once the leader has spoken, nobody waits for the others.
+        silent = 0 if any(each.is_leaders for each in replies) else max(0, connected - len(replies))
+        return Heard(replies, silent)
+
+    def _opened(self) -> Channel:
+        if self._channel is None or not self._channel.is_open:
+            self._channel = self._admin.open_channel()
+            self._channel.add_on_close_callback(self._closed)
+            self._channel.basic_consume(_REPLY_TO, self._hear, auto_ack=True)
+        return self._channel
+
+    def _hear(self, _: Channel, __: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
+        if properties.correlation_id != self._asked:
+            return
+        try:
+            self._replies.append(Reply.decode(body))
+        except ValueError:
+            return  # of a version that this one does not understand; it counts as silent
+
+    def _closed(self, _: Channel, error: BaseException) -> None:
+        # Where nobody listens there is no exchange; that is no news here.
+        if isinstance(error, ChannelClosedByBroker) and error.reply_code == ACCESS_REFUSED:
+            self._refused = error.reply_text

@@ -1,0 +1,143 @@
+"""An application with schedules, whose schedulers, workers and commands are processes."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pika
+
+from actors.brokers.topology import Topology
+from periodic.pace import Pace
+from services.deadline import until
+from tests.integration.project import Project
+
+TASKS = """
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    from actors import actor
+    from middleware import current
+    from periodic import cron, every
+
+    def note(line):
+        with Path("ran").open("a") as ran:
+            ran.write(f"{line}\\n")
+
+    @actor(periodic=every(seconds=1))
+    def pulse() -> int:
+        tick = current().message.options["tick"]
+        note(f"pulse {tick['time']}")
+        return 7
+
+    @actor(periodic=cron("0 9 * * *", timezone="Asia/Shanghai"))
+    def send_daily_report(kind: str = "short") -> str:
+        note(f"report {kind}")
+        return kind
+
+    @actor
+    def charge(order_id: int) -> int:
+        note(f"charge {order_id}")
+        return order_id
+"""
+
+
+class Shop:
+    """The application, and what its processes say.
+
+    Attributes:
+        project: where they run.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        project.write("shop_tasks", TASKS)
+
+    def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run ``periodic`` to its end."""
+        return self.project.python("-m", "periodic", *arguments, **env)
+
+    def says(self, *arguments: str, status: int = 0, **env: str) -> str:
+        """What the command prints; it must end with *status*."""
+        ended = self.run(*arguments, **env)
+        assert ended.returncode == status, ended.stdout + ended.stderr
+        return ended.stdout if status == 0 else ended.stderr
+
+    def json(self, *arguments: str, status: int = 0, **env: str) -> Any:
+        ended = self.run(*arguments, "--json", **env)
+        assert ended.returncode == status, ended.stdout + ended.stderr
+        return json.loads(ended.stdout)
+
+    def row(self, name: str) -> dict[str, Any]:
+        """What ``list`` shows of one schedule."""
+        [row] = [row for row in self.json("list")["schedules"] if row["schedule"] == name]
+        return dict(row)
+
+    def outcomes(self, name: str) -> dict[str, str]:
+        """The outcome of each tick of a schedule, as ``history`` shows it."""
+        return {event["tick"]: event["outcome"] for event in self.json("history", name, "--limit", "1000")["events"]}
+
+    @contextmanager
+    def scheduler(self, **env: str) -> Iterator[Path]:
+        """Run a replica that says that it is connected; gives its log."""
+        with self.project.process("-m", "periodic", **env) as log:
+            until(lambda: "waiting for the baton" in log.read_text(), seconds=30, what="a scheduler")
+            yield log
+
+    @contextmanager
+    def leading(self, **env: str) -> Iterator[Path]:
+        """Run a replica that leads."""
+        with self.scheduler(**env) as log:
+            until(lambda: "leads from" in log.read_text(), seconds=30, what="a leader")
+            yield log
+
+    @contextmanager
+    def worker(self) -> Iterator[Path]:
+        with self.project.process("-m", "dramatiq", "actors", "--processes", "1", "--threads", "2") as log:
+            until(lambda: self.project.consumers() == 1, seconds=30, what="the worker's consumer")
+            yield log
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Run a leader and a worker."""
+        with ExitStack() as stack:
+            stack.enter_context(self.leading())
+            stack.enter_context(self.worker())
+            yield
+
+    def waiting(self) -> int:
+        """How many messages are ready in the work queue."""
+        with pika.BlockingConnection(pika.URLParameters(self.project.env["ACTORS_BROKER_URL"])) as connection:
+            queue = Topology("quorum", self.project.prefix).work("default").name
+            try:
+                return int(connection.channel().queue_declare(queue, passive=True).method.message_count)
+            except pika.exceptions.ChannelClosedByBroker:
+                return 0
+
+    def wait_for_ticks(self, count: int) -> None:
+        """Wait until so many more ticks are enqueued; no worker runs."""
+        before = self.waiting()
+        until(lambda: self.waiting() >= before + count, seconds=20, what=f"{count} ticks")
+
+    def ran(self, what: str) -> list[str]:
+        """What jobs have noted that begins with *what*."""
+        file = self.project.folder / "ran"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [line.removeprefix(f"{what} ") for line in lines if line.startswith(f"{what} ")]
+
+    def queues(self) -> list[str]:
+        topology = Topology("quorum", self.project.prefix)
+        queues = topology.periodic()
+        return [
+            *(getattr(queues, each.name).name for each in fields(queues)),
+            *(topology.runs(pace).name for pace in Pace),
+        ]
+
+    def close(self) -> None:
+        with pika.BlockingConnection(pika.URLParameters(self.project.env["ACTORS_BROKER_URL"])) as connection:
+            channel = connection.channel()
+            for name in self.queues():
+                channel.queue_delete(name)
