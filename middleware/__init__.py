@@ -15,6 +15,8 @@ from middleware.predicates import FailedAttempt, Retryable, by_status, by_type
 from middleware.restore_arguments import RestoreArguments
 from middleware.results import RecordedResults
 from middleware.retries import Retries
+from middleware.tick_run import TickRun
+from middleware.tick_runs import TickRuns
 from middleware.time_limit import TimeLimit
 from middleware.trackers import once_per_failure
 
@@ -38,6 +40,8 @@ __all__ = [
     "RestoreArguments",
     "Retries",
     "Retryable",
+    "TickRun",
+    "TickRuns",
     "TimeLimit",
     "by_status",
     "by_type",

@@ -1,6 +1,7 @@
 """The shop's jobs. Workers run them: ``dramatiq actors examples.shop.tasks``.
 
-Each has the order for its key: a job that runs again sends again, and the copies do not run.
+Each has the order for its key: a job that runs again sends again, and the copies do not run. Schedulers enqueue the
+nightly one: ``python -m periodic examples.shop.tasks``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from uuid import UUID
 from actors import actor, current, enqueue_many
 from examples.shop import books, gateway
 from examples.shop.models import Line, Order
+from periodic import cron
 
 # Seconds that the other outside systems take to answer.
 WAREHOUSE, MAIL = 0.005, 0.008
@@ -54,3 +56,9 @@ def send_receipt(order_id: UUID, email: str, amount: Decimal, paid_at: datetime)
     time.sleep(MAIL)
     log.info("told %s that %s EUR were paid on %s", email, amount, paid_at.date())
     books.ran(order_id)
+
+
+@actor(queue_name="mail", periodic=cron("30 23 * * *", timezone="Europe/Berlin"))
+def close_the_day() -> int:
+    """Return how many orders are paid; ``periodic history close_the_day`` shows it."""
+    return books.payments()

@@ -38,7 +38,7 @@ def test_every_service_is_probed_limited_and_ended_with_grace(name: str) -> None
     assert {"test", "interval", "timeout", "retries", "start_period"} <= set(service["healthcheck"])
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
     assert service["init"] is True
-    assert service["restart"] == ("no" if name == "scheduler" else "unless-stopped")
+    assert service["restart"] == "unless-stopped"
     assert seconds(service["stop_grace_period"]) > 0
 
 
@@ -77,13 +77,20 @@ def test_the_worker_has_less_time_to_stop_than_its_grace() -> None:
     assert all(importlib.util.find_spec(module) for module in modules)
 
 
-def test_the_scheduler_says_that_there_is_none_yet() -> None:
-    assert SERVICES["scheduler"]["profiles"] == ["scheduler"]
-    executable, *arguments = SERVICES["scheduler"]["command"]
-    assert executable == "python"
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.splitlines() == ["periodic: this release has no scheduler yet"]
+def test_the_scheduler_has_something_to_schedule() -> None:
+    assert SERVICES["scheduler"]["command"] == ["python", "-m", "periodic"]
+    module = environment("scheduler")["ACTORS_MODULES"]
+    listed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import actors, {module}; from periodic import schedules; print(*schedules(actors.broker))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout.split() == ["close_the_day"]
 
 
 @pytest.mark.parametrize("name", OURS)
