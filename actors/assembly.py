@@ -36,7 +36,7 @@ from middleware import (
 )
 from middleware.policy import Defaults
 from middleware.retry_policy import RetryDefaults
-from middleware.stores import RedisStore, Store
+from middleware.stores import Store
 
 log = logging.getLogger("actors")
 
@@ -153,6 +153,9 @@ def identity() -> dict[str, Any]:
 
 
 def _store_of(current: Settings) -> Store:
+    # Here, because redis is a third of what a process imports, and one that only enqueues needs none of it.
+    from middleware.stores.redis import RedisStore
+
     try:
         return RedisStore(current.store_url, prefix=current.store_prefix, timeout_s=current.store_timeout_ms / 1000)
     except (TypeError, ValueError) as error:

@@ -6,8 +6,6 @@ import logging
 from collections.abc import MutableMapping
 from typing import Any
 
-import structlog
-
 # The attributes of records that have fields of their own.
 _FIELDS = ("attempt", "dead_letter")
 # What Dramatiq's worker says of an attempt, with its arguments; the line of the attempt says more, and not those.
@@ -20,6 +18,9 @@ def write_json() -> None:
     Each has ``timestamp`` (UTC), ``level``, ``logger`` and ``event``. The line of an attempt or of a dead letter has
     its fields beside them; an error has its traceback in ``exception``.
     """
+    # Here, so that only a process that writes JSON waits for it at start.
+    import structlog
+
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_log_level,

@@ -14,7 +14,7 @@ from actors.assembly import middleware, swap_store
 from actors.brokers.nodes import Nodes
 from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
 from actors.brokers.topology import Topology
-from middleware.stores import RedisStore
+from middleware.stores.redis import RedisStore
 
 QUEUE = "bench"
 

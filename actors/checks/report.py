@@ -9,7 +9,6 @@ from actors.checks.declarations import check_actors, check_routes
 from actors.checks.finding import Finding, Report, error
 from actors.checks.modules import load_each
 from actors.checks.rabbitmq import check_rabbitmq
-from actors.checks.redis import check_redis
 from actors.checks.settings import check_settings
 from actors.errors import SettingsError
 
@@ -38,6 +37,9 @@ def check(modules: Sequence[str], *, connect: bool, timeout_s: float) -> Report:
     ]
     report = Report(identity(), findings)
     if connect and not report.failed("settings"):
+        # Here, so that no other command waits for redis to be imported.
+        from actors.checks.redis import check_redis
+
         findings += check_rabbitmq(timeout_s)
         findings += check_redis(current.store_url, timeout_s)
     return report

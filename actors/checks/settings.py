@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import redis
-
 from actors.assembly import broker
 from actors.brokers.nodes import mask_password
 from actors.checks.finding import Finding, error, ok
@@ -60,6 +58,9 @@ def list_settings(current: Settings, environment: Settings) -> list[Setting]:
 
 def check_settings(current: Settings, environment: Settings) -> Iterator[Finding]:
     """Say what each setting is, and try what can be tried without connecting."""
+    # Here, so that no other command waits for it.
+    import redis
+
     for setting in list_settings(current, environment):
         yield ok("settings", setting.variable, f"{text(setting.value)} ({setting.source})")
     try:

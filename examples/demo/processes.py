@@ -12,7 +12,7 @@ from pathlib import Path
 
 import services
 from examples.shop import books
-from middleware.stores import RedisStore
+from middleware.stores.redis import RedisStore
 from services.deadline import until
 from services.process import PrivateProcess
 from services.warden import Warden

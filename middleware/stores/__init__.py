@@ -16,7 +16,6 @@ from middleware.stores.protocol import (
     Verdict,
     pages,
 )
-from middleware.stores.redis import RedisStore
 
 __all__ = [
     "WORKER_LOST",
@@ -26,7 +25,6 @@ __all__ = [
     "MemoryStore",
     "Outcome",
     "Record",
-    "RedisStore",
     "Refused",
     "Request",
     "State",

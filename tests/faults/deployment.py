@@ -21,7 +21,8 @@ from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
 from actors.brokers.topology import QueueType, Topology
 from actors.decorator import Actor
 from middleware import RecordedResults
-from middleware.stores import Record, RedisStore, pages
+from middleware.stores import Record, pages
+from middleware.stores.redis import RedisStore
 from services.broker import RabbitMQ
 from services.deadline import until
 from tests.faults import once

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import pytest
 import redis
 
-from middleware.stores import Answer, Claim, Ending, MemoryStore, Outcome, Record, RedisStore, Request, Store, Verdict
+from middleware.stores import Answer, Claim, Ending, MemoryStore, Outcome, Record, Request, Store, Verdict
+from middleware.stores.redis import RedisStore
 from services.deadline import until
 
 # A lease, a wait or a retention that is over before anything has been waited for, and one that outlives its test.

@@ -12,7 +12,8 @@ import pytest
 import redis
 
 import services
-from middleware.stores import Claim, Ending, RedisStore, Store, StoreUnavailable, Verdict
+from middleware.stores import Claim, Ending, Store, StoreUnavailable, Verdict
+from middleware.stores.redis import RedisStore
 from services.deadline import until
 from tests.conformance.stores.subject import LONG, SHORT, begin, claim, finish, record, request, verdict
 

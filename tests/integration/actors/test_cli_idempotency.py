@@ -9,7 +9,8 @@ import redis
 
 import services
 from middleware.keys import digest
-from middleware.stores import Claim, Ending, Outcome, RedisStore, Request, Verdict
+from middleware.stores import Claim, Ending, Outcome, Request, Verdict
+from middleware.stores.redis import RedisStore
 from tests.integration.project import Project
 
 # Nothing listens there: none of these commands needs RabbitMQ.

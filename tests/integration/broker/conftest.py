@@ -16,7 +16,7 @@ from actors.brokers.nodes import Nodes
 from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
 from actors.brokers.topology import Topology
 from actors.decorator import Actor
-from middleware.stores import RedisStore
+from middleware.stores.redis import RedisStore
 
 MakeBroker = Callable[..., RabbitmqBroker]
 Declare = Callable[..., Actor[..., Any]]

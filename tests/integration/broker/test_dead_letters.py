@@ -18,7 +18,7 @@ from actors.brokers.rabbitmq import RabbitmqBroker
 from actors.configuration import read
 from middleware import Letter
 from middleware.keys import digest
-from middleware.stores import RedisStore
+from middleware.stores.redis import RedisStore
 from services.deadline import until
 from tests.conformance.stores.subject import claim
 from tests.faults.toll import Grave, graves

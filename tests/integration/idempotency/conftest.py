@@ -15,7 +15,8 @@ from actors.brokers.rabbitmq import RabbitmqBroker
 from actors.decorator import Actor
 from middleware import AsyncIO, Idempotency
 from middleware.keys import digest
-from middleware.stores import Claim, Record, RedisStore, State, Store
+from middleware.stores import Claim, Record, State, Store
+from middleware.stores.redis import RedisStore
 from tests.conformance.stores.subject import claim
 from tests.integration.broker.conftest import MakeBroker, declare, make_broker, store
 

@@ -17,7 +17,7 @@ from actors.decorator import Actor
 from actors.tick_records import TickRecords
 from middleware import TickRun, current
 from middleware.keys import digest
-from middleware.stores import RedisStore
+from middleware.stores.redis import RedisStore
 from periodic.pace import Pace
 from services.deadline import until
 from tests.integration.broker.conftest import MakeBroker, make_broker, queue_type, store

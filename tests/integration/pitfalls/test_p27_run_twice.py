@@ -13,7 +13,8 @@ import pytest
 import services
 from middleware.keys import digest
 from middleware.results import value_of
-from middleware.stores import Record, RedisStore
+from middleware.stores import Record
+from middleware.stores.redis import RedisStore
 from services.deadline import until
 from tests.integration.pitfalls.test_p16_late_ack import is_empty, worker_group
 from tests.integration.project import Project

@@ -8,7 +8,7 @@ import pytest
 from actors.brokers.delays import Relay
 from actors.brokers.rabbitmq import RabbitmqBroker
 from actors.delayed import DelayedMessages
-from middleware.stores import RedisStore
+from middleware.stores.redis import RedisStore
 from tests.integration.broker.relays import running_relay
 
 StartRelay = Callable[[RabbitmqBroker], Relay]

@@ -18,7 +18,8 @@ from actors.brokers.peek import Peek
 from actors.brokers.walk import Errand, Walk
 from actors.delayed import Delayed, Found
 from middleware.keys import digest
-from middleware.stores import RedisStore, State
+from middleware.stores import State
+from middleware.stores.redis import RedisStore
 from services.deadline import until
 from tests.integration.broker.conftest import Declare, MakeBroker, RunWorker
 from tests.integration.broker.delayed.conftest import Looking, StartRelay
