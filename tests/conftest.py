@@ -45,32 +45,32 @@ def redis_url(redis_server: services.Redis) -> str:
     return redis_server.url
 
 
-@pytest.fixture(scope="module")
-def module_rabbitmq() -> Iterator[services.RabbitMQ]:
+@pytest.fixture(scope="session")
+def victim_rabbitmq() -> Iterator[services.RabbitMQ]:
     with services.rabbitmq(private=True) as broker:
         yield broker
 
 
 @pytest.fixture
-def private_rabbitmq(module_rabbitmq: services.RabbitMQ) -> Iterator[services.RabbitMQ]:
-    """The module's own RabbitMQ, to stop, kill and freeze: it runs again when the test is over."""
-    yield module_rabbitmq
-    module_rabbitmq.thaw()
-    module_rabbitmq.start()
+def private_rabbitmq(victim_rabbitmq: services.RabbitMQ) -> Iterator[services.RabbitMQ]:
+    """The session's second RabbitMQ, to stop, kill and freeze: it runs again when the test is over."""
+    yield victim_rabbitmq
+    victim_rabbitmq.thaw()
+    victim_rabbitmq.start()
 
 
-@pytest.fixture(scope="module")
-def module_redis() -> Iterator[services.Redis]:
+@pytest.fixture(scope="session")
+def victim_redis() -> Iterator[services.Redis]:
     with services.redis(private=True) as store:
         yield store
 
 
 @pytest.fixture
-def private_redis(module_redis: services.Redis) -> Iterator[services.Redis]:
-    """The module's own Redis, to stop, kill and freeze: it runs again when the test is over."""
-    yield module_redis
-    module_redis.thaw()
-    module_redis.start()
+def private_redis(victim_redis: services.Redis) -> Iterator[services.Redis]:
+    """The session's second Redis, to stop, kill and freeze: it runs again when the test is over."""
+    yield victim_redis
+    victim_redis.thaw()
+    victim_redis.start()
 
 
 @pytest.fixture

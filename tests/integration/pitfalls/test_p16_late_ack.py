@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 import services
+from middleware.stores import pages
+from middleware.stores.redis import RedisStore
 from services.deadline import until
 from tests.integration.project import Project
 
@@ -75,6 +77,8 @@ def crashed(project: Project) -> Project:
     with worker_group(project, **ENV):
         assert project.python("-c", SEND, **ENV).returncode == 0
         until(lambda: "begin 3 False" in notes(project), seconds=20, what="the fourth job")
+        # A job whose worker is killed between its end and the record of that runs again, and knows.
+        until(lambda: not open_records(project) & {"pack-0", "pack-1", "pack-2"}, seconds=20, what="three records")
     return project
 
 
@@ -101,6 +105,11 @@ def test_p16_what_is_delivered_a_second_time_is_harmless(crashed: Project, rabbi
         until(lambda: is_empty(crashed, rabbitmq_server), seconds=20, what="the end of the copies")
 
     assert ended(crashed) == {str(number): 1 for number in range(10)}
+
+
+def open_records(project: Project) -> set[str]:
+    store = RedisStore(project.env["ACTORS_STORE_URL"], prefix=f"{project.prefix}actors:")
+    return {record.owner for record in pages(store)}
 
 
 def ended(project: Project) -> Counter[str]:
