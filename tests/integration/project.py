@@ -15,8 +15,9 @@ import pika
 
 from actors.brokers.admin import Admin
 from actors.brokers.nodes import Nodes
-from actors.brokers.topology import Topology
+from actors.brokers.topology import QueueType, Topology
 from services.deadline import until
+from tests.integration.warm import warm
 
 TASKS = """
     from pathlib import Path
@@ -61,10 +62,8 @@ class Project:
         (self.folder / f"{module}.py").write_text(textwrap.dedent(source))
 
     def python(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env=self.env | env, capture_output=True, text=True, timeout=60, check=False
-        )
+        """Run Python with *arguments*, ``-m`` or ``-c`` and what follows, to its end."""
+        return warm().run(*arguments, cwd=self.folder, env=self.env | env, timeout_s=60)
 
     def actors(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run ``actors`` to its end."""
@@ -122,8 +121,10 @@ class Project:
 
     def consumers(self, **env: str) -> int:
         """How many consumers its queues have; asked without a command, as it is asked often."""
-        topology = Topology("classic" if env.get("ACTORS_QUEUE_TYPE") == "classic" else "quorum", self.prefix)
-        with Admin(Nodes([(self.env | env)["ACTORS_BROKER_URL"]]), timeout_s=20) as admin:
+        env = self.env | env
+        queue_type: QueueType = "classic" if env.get("ACTORS_QUEUE_TYPE") == "classic" else "quorum"
+        topology = Topology(queue_type, env["ACTORS_QUEUE_PREFIX"])
+        with Admin(Nodes([env["ACTORS_BROKER_URL"]]), timeout_s=20) as admin:
             depths = [admin.depth(topology.work(queue)) for queue in ("default", "reports")]
         return sum(depth.consumers for depth in depths if depth is not None)
 

@@ -46,7 +46,7 @@ TASKS = """
         note(name)
         raise RuntimeError
 
-    @actor(min_backoff=300, max_backoff=300, max_retries=None, max_age=timedelta(seconds=1))
+    @actor(min_backoff=600, max_backoff=600, max_retries=None, max_age=timedelta(seconds=3))
     def age(name: str) -> None:
         note(name)
         raise RuntimeError
@@ -101,8 +101,8 @@ def test_p17_retries_back_off_and_end(attempts: dict[str, list[float]]) -> None:
     assert (len(attempts["rare"]), len(attempts["common"])) == (2, 1)
 
     # By total time, where the number of attempts has no limit
-    assert 2 <= len(attempts["old"]) <= 4
-    assert attempts["old"][-1] - attempts["old"][0] < 1
+    assert 2 <= len(attempts["old"]) <= 6
+    assert attempts["old"][-1] - attempts["old"][0] < 3
 
 
 def test_p17_retries_are_limited_and_spread_by_default() -> None:
