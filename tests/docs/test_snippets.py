@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import pytest
 from dramatiq.cli import make_argument_parser
 
 from actors.configuration import PREFIX, Settings, variable
+from tests.warm import warm
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -72,9 +72,7 @@ def run(snippet: Snippet, folder: Path, settings: dict[str, str]) -> None:
     path.write_text(snippet.code)
     module = ".".join(path.relative_to(folder).with_suffix("").parts)
     how = ["-c", f"import {module}"] if named else [path.name]
-    done = subprocess.run(
-        [sys.executable, *how], cwd=folder, env=os.environ | settings, capture_output=True, text=True, timeout=60
-    )
+    done = warm().run(*how, cwd=folder, env=os.environ | settings, timeout_s=60)
     assert done.returncode == 0, f"line {snippet.line}: {done.stderr}"
 
 

@@ -17,7 +17,7 @@ from actors.brokers.admin import Admin
 from actors.brokers.nodes import Nodes
 from actors.brokers.topology import QueueType, Topology
 from services.deadline import until
-from tests.integration.warm import warm
+from tests.warm import warm
 
 TASKS = """
     from pathlib import Path
@@ -62,7 +62,7 @@ class Project:
         (self.folder / f"{module}.py").write_text(textwrap.dedent(source))
 
     def python(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run Python with *arguments*, ``-m`` or ``-c`` and what follows, to its end."""
+        """Run Python with *arguments* to its end."""
         return warm().run(*arguments, cwd=self.folder, env=self.env | env, timeout_s=60)
 
     def actors(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -33,8 +33,8 @@ class Warm:
     def __init__(self) -> None:
         env = {name: value for name, value in os.environ.items() if not name.startswith("ACTORS_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from tests.integration.warm import serve; serve()"],
-            cwd=Path(__file__).parents[2],
+            [sys.executable, "-c", "from tests.warm import serve; serve()"],
+            cwd=Path(__file__).parents[1],
             env=env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -44,7 +44,7 @@ class Warm:
         atexit.register(self._process.communicate)
 
     def run(self, *arguments: str, cwd: Path, env: dict[str, str], timeout_s: float) -> Completed:
-        """Run ``python ARGUMENTS``, which begin with ``-m`` or ``-c``, to its end.
+        """Run ``python ARGUMENTS``, which begin with ``-m``, ``-c`` or a file, to its end.
 
         Raises:
             subprocess.TimeoutExpired: it took longer than *timeout_s* seconds, and was killed.
@@ -105,12 +105,15 @@ def _become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     time.tzset()
-    kind, what, *rest = request["arguments"]
-    sys.path[0] = request["cwd"] if kind == "-m" else ""
-    if kind == "-m":
-        sys.argv = [what, *rest]
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = ["-c", *rest]
-        sys.modules["__main__"] = main = ModuleType("__main__")
-        exec(compile(what, "<string>", "exec"), vars(main))
+    sys.path[0] = request["cwd"]
+    match request["arguments"]:
+        case ["-m", module, *_]:
+            sys.argv = request["arguments"][1:]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case ["-c", code, *rest]:
+            sys.argv = ["-c", *rest]
+            sys.modules["__main__"] = main = ModuleType("__main__")
+            exec(compile(code, "<string>", "exec"), vars(main))
+        case [file, *_]:
+            sys.argv = request["arguments"]
+            runpy.run_path(file, run_name="__main__")
