@@ -13,6 +13,10 @@ from periodic.position import Position, ticks_behind
 from periodic.schedule import Schedule
 from periodic.tick import Tick
 
+# A leader comes to each tick a moment after it is due. By this much no tick is late; with catch_up=0 and cap=0, for a
+# schedule of which none may run late, all would be.
+ON_TIME = timedelta(seconds=1)
+
 # A longer row of missed ticks is one record, and is not counted.
 MOST_RECORDS = 100
 
@@ -34,13 +38,18 @@ class CatchUp:
     resume: Position
 
 
+def is_late(schedule: Schedule, tick: Tick, now: datetime) -> bool:
+    """Return whether *tick*, which is not out at *now*, is late by more than the ``catch_up`` of its schedule."""
+    return tick.due < _horizon(schedule, now)
+
+
 def catch_up(schedule: Schedule, first: Tick, now: datetime) -> CatchUp:
     """Return what becomes of the late ticks of *schedule*, from *first* on.
 
     With ``coalesce`` the latest is kept, else the latest ``cap``.
     """
     kept = 1 if schedule.coalesce else schedule.cap
-    horizon = now - schedule.catch_up
+    horizon = _horizon(schedule, now)
     limit = max(MOST_RECORDS, kept + 1)
     row = [first, *islice(_late(schedule, Position.of(first), horizon), limit)]
     complete = len(row) <= limit
@@ -48,12 +57,16 @@ def catch_up(schedule: Schedule, first: Tick, now: datetime) -> CatchUp:
         row = _newest(schedule, Position.of(first), horizon, kept + 1)
     cut = max(0, len(row) - kept)
     lost, rest = row[:cut], row[cut:]
-    reason = _reason(schedule, now - first.due)
     if complete:
-        missed = [Missed(schedule.name, tick.time, reason) for tick in lost]
+        missed = [Missed(schedule.name, tick.time, _reason(schedule, "it was", now - tick.due)) for tick in lost]
     else:
+        reason = _reason(schedule, "they were up to", now - first.due)
         missed = [Missed(schedule.name, first.time, reason, until=lost[-1].time)]
     return CatchUp(rest, missed, Position.of(row[-1]))
+
+
+def _horizon(schedule: Schedule, now: datetime) -> datetime:
+    return now - max(schedule.catch_up, ON_TIME)
 
 
 def _late(schedule: Schedule, position: Position, horizon: datetime) -> Iterator[Tick]:
@@ -71,9 +84,16 @@ def _newest(schedule: Schedule, position: Position, horizon: datetime, count: in
         look *= 2
 
 
-def _reason(schedule: Schedule, late: timedelta) -> str:
+def _reason(schedule: Schedule, what: str, late: timedelta) -> str:
     if schedule.coalesce:
         rule = "and coalesce enqueues the latest of such ticks"
-    else:
+    elif schedule.cap:
         rule = f"and cap={schedule.cap} enqueues no more of such ticks"
-    return f"it was {late.total_seconds():,.0f} s late, with catch_up={schedule.catch_up.total_seconds():g} s {rule}"
+    else:
+        rule = "and cap=0 enqueues none of such ticks"
+    return f"{what} {_seconds(late)} late, with catch_up={_seconds(schedule.catch_up)} {rule}"
+
+
+def _seconds(duration: timedelta) -> str:
+    seconds = duration.total_seconds()
+    return f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.3g} s"

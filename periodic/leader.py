@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from periodic.agenda import Agenda, Upcoming
-from periodic.catch_up import catch_up
+from periodic.catch_up import catch_up, is_late
 from periodic.ledger import Ledger, NotTaken
 from periodic.position import Position
 from periodic.queues import Publication
@@ -85,7 +85,7 @@ class Leader:
             return
         if tick is None:
             return
-        if now - tick.due > upcoming.schedule.catch_up and not upcoming.is_kept:
+        if not upcoming.is_kept and is_late(upcoming.schedule, tick, now):
             self._catch_up(upcoming, tick, now)
         elif self._publish(upcoming, tick, now):
             upcoming.passed(tick)

@@ -11,6 +11,9 @@ from periodic.suggestion import did_you_mean
 
 Overlap = Literal["allow"]
 
+# A name travels in headers and in the watermark, which must fit into one frame; 255 is what AMQP's own names may have.
+LONGEST_NAME = 255
+
 _DAY = timedelta(days=1)
 _YEAR = 366 * _DAY
 
@@ -19,13 +22,15 @@ class ScheduleOptions(TypedDict, total=False):
     """The options of a schedule; durations are milliseconds, or a timedelta.
 
     Attributes:
-        name: what it is called; default the name of its actor. Of an actor's several schedules each has its own.
+        name: what it is called, in 255 bytes of UTF-8 at most; default the name of its actor. Of an actor's several
+            schedules each has its own.
         args, kwargs: what the actor is called with.
         queue: the queue of its messages; default the actor's.
         priority: their ``broker_priority``, for queues with ``ACTORS_QUEUE_MAX_PRIORITY``; higher goes first.
         jitter: each tick is published later than its time, by less than this and before the next tick's time; by how
             much, is fixed by the schedule's name and that time. At most a day; default 0.
-        catch_up: ticks missed since no longer than this are all enqueued; default 60 seconds.
+        catch_up: ticks missed since no longer than this are all enqueued; default 60 seconds. One that is less than a
+            second late is not missed.
         coalesce: whether of ticks missed for longer only the latest is enqueued; default True.
         cap: how many of them at most are enqueued with ``coalesce=False``, the latest ones; default 100.
         overlap: while the job of an earlier tick is not done, ``allow`` another beside it; this release has no other.
@@ -103,6 +108,17 @@ def _a_text(value: object) -> str:
     return value
 
 
+def _a_name(value: object) -> str:
+    text = _a_text(value)
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError:
+        raise _Wrong("can't be written as UTF-8") from None
+    if length > LONGEST_NAME:
+        raise _Wrong(f"has {length:,} bytes in UTF-8, and may have {LONGEST_NAME}")
+    return text
+
+
 def _some_args(value: object) -> tuple[Any, ...]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise _Wrong("must be a tuple or a list")
@@ -157,7 +173,7 @@ def _an_overlap(value: object) -> str:
 
 
 _CHECKS: dict[str, Callable[[object], Any]] = {
-    "name": _a_text,
+    "name": _a_name,
     "args": _some_args,
     "kwargs": _some_kwargs,
     "queue": _a_text,

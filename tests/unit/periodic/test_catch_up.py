@@ -56,11 +56,23 @@ def test_what_is_not_late_by_more_than_catch_up_is_left_alone() -> None:
 
 
 def test_each_record_says_whose_tick_it_is_and_why_it_was_missed() -> None:
-    (missed, _) = catch_up(each(10), TICK, now=after(100)).missed
+    first, second = catch_up(each(10), TICK, now=after(100)).missed
 
-    assert missed.schedule == "a"
-    assert missed.until is None
-    assert missed.reason == "it was 90 s late, with catch_up=60 s and coalesce enqueues the latest of such ticks"
+    assert (first.schedule, second.schedule) == ("a", "a")
+    assert (first.until, second.until) == (None, None)
+    assert first.reason == "it was 90 s late, with catch_up=60 s and coalesce enqueues the latest of such ticks"
+    assert second.reason.startswith("it was 80 s late, ")
+
+
+@pytest.mark.parametrize(
+    ("cap", "rule"),
+    [(0, "and cap=0 enqueues none of such ticks"), (1, "and cap=1 enqueues no more of such ticks")],
+)
+def test_a_reason_tells_fractions_of_a_second_and_the_rule(cap: int, rule: str) -> None:
+    schedule = each(0.5, coalesce=False, cap=cap, catch_up=timedelta(milliseconds=1_500))
+    settled = catch_up(schedule, Tick("a", after(10), after(10)), now=after(12.25))
+
+    assert settled.missed[0].reason == f"it was 2.25 s late, with catch_up=1.5 s {rule}"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +93,7 @@ def test_a_long_row_is_one_record_and_what_is_kept_is_the_same(schedule: Schedul
     (missed,) = settled.missed
     assert missed.time == MIDNIGHT
     assert missed.until == after(86_399 - kept)
+    assert missed.reason.startswith("they were up to 86,460 s late, with catch_up=60 s and c")
     assert [tick.time for tick in settled.kept] == [after(86_400 - kept + number) for number in range(kept)]
     assert settled.resume == Position.of(settled.kept[-1]) if kept else at(86_399)
 

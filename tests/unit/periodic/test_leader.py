@@ -168,3 +168,21 @@ def test_where_many_fail_nobody_overtakes_the_first_that_is_one_too_many() -> No
     second.run_until(100)
     for schedule in (*many, each(10, "z")):
         assert second.out(schedule.name, *range(10, 101, 10))
+
+
+@pytest.mark.parametrize(("coalesce", "cap"), [(True, 100), (False, 100), (False, 0)])
+def test_a_tick_is_not_missed_because_the_leader_comes_to_it_a_moment_after_it_is_due(coalesce: bool, cap: int) -> None:
+    term = Term(each(10, coalesce=coalesce, cap=cap, catch_up=timedelta(0)))
+    term.leader.take_turn(after(10.9))
+
+    assert term.out("a", 10)
+    assert term.status.missed == 0
+
+
+def test_a_schedule_of_which_no_tick_may_run_late_goes_on_with_the_next_that_is_on_time() -> None:
+    term = Term(each(10, coalesce=False, cap=0, catch_up=timedelta(0)))
+    term.leader.take_turn(after(21.1))
+    term.run_until(30)
+
+    assert term.out("a", 30)
+    assert [Missed.decode(record).time for record in term.queues.records] == [after(10), after(20)]
