@@ -62,8 +62,8 @@ def refuse_taken(schedule: Schedule, others: Mapping[str, Schedule]) -> None:
 
 
 def _named(option: Periodic | None, actor: str) -> list[tuple[str, Spec]]:
+    who = f"actor {actor!r}: periodic"
     if isinstance(option, Mapping):
-        who = f"actor {actor!r}: periodic"
         return [(checked({"name": name}, who)["name"], _spec(each, name, actor)) for name, each in option.items()]
     specs = [_spec(each, None, actor) for each in _several(option)]
     if len(specs) > 1 and not all(spec.name for spec in specs):
@@ -71,7 +71,8 @@ def _named(option: Periodic | None, actor: str) -> list[tuple[str, Spec]]:
             f"actor {actor!r}: periodic= has {len(specs)} schedules; give each a name, as in cron(…, name='…') or "
             "periodic={'…': cron(…), …}"
         )
-    return [(spec.name or actor, spec) for spec in specs]
+    # An actor's name may be longer than a schedule's.
+    return [(checked({"name": spec.name or actor}, who)["name"], spec) for spec in specs]
 
 
 def _several(option: object) -> Iterable[Any]:

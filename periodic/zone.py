@@ -43,17 +43,21 @@ def zone_of(timezone: object, who: str) -> ZoneInfo:
     """
     if isinstance(timezone, ZoneInfo) and timezone.key:
         return timezone
-    if timezone is UTC:
-        return ZoneInfo("UTC")
-    if not isinstance(timezone, str):
+    name = "UTC" if timezone is UTC else timezone
+    if not isinstance(name, str):
         raise ScheduleError(f"{who}: timezone={timezone!r} must be the name of a zone, or a ZoneInfo that has one")
     try:
-        return ZoneInfo(timezone)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         # A folder of zones, such as "America", is an OSError.
         known = available_timezones()
-        hint = did_you_mean(timezone, known) if known else "; this machine has no zones: install tzdata"
-        raise ScheduleError(f"{who}: timezone={timezone!r} is no known zone{hint}") from None
+        if not known:
+            # As in containers that are made of as little as can be; they lack UTC, too.
+            raise ScheduleError(
+                f"{who}: timezone={name!r} can't be looked up, since this machine has no time zone data; install "
+                "tzdata: apt-get install tzdata, apk add tzdata, or pip install tzdata"
+            ) from None
+        raise ScheduleError(f"{who}: timezone={name!r} is no known zone{did_you_mean(name, known)}") from None
 
 
 def stretches(zone: ZoneInfo, moment: datetime) -> Iterator[Stretch]:

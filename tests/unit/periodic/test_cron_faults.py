@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import zoneinfo
 from datetime import UTC, datetime
 from typing import Any
 
@@ -130,3 +132,19 @@ def test_what_is_no_text_is_refused() -> None:
 )
 def test_a_zone_or_a_policy_that_there_is_not_is_refused(options: dict[str, Any], problem: str) -> None:
     assert refusal("0 2 * * *", **options).startswith(f"periodic: {problem}")
+
+
+@pytest.mark.parametrize("timezone", ["UTC", UTC, "Europe/Berlin"])
+def test_a_machine_without_zones_is_told_what_to_install(timezone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # With a cache of its own, which knows no zone yet.
+    monkeypatch.setattr("periodic.zone.ZoneInfo", type("ZoneInfo", (zoneinfo.ZoneInfo,), {}))
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    zoneinfo.reset_tzpath(to=())
+    try:
+        text = refusal("0 2 * * *", timezone=timezone)
+    finally:
+        zoneinfo.reset_tzpath()
+    assert text.startswith(
+        f"periodic: timezone={str(timezone)!r} can't be looked up, since this machine has no time zone data"
+    )
+    assert text.endswith("install tzdata: apt-get install tzdata, apk add tzdata, or pip install tzdata")

@@ -74,6 +74,8 @@ def test_each_kind_of_schedule_takes_the_same_options() -> None:
     [
         ({"jiter": 1}, "unknown option 'jiter', did you mean 'jitter'?"),
         ({"name": ""}, "name='' must be a str that is not empty"),
+        ({"name": "é" * 127 + "xy"}, f"name={'é' * 127 + 'xy'!r} has 256 bytes in UTF-8, and may have 255"),
+        ({"name": "\udcff"}, "name='\\udcff' can't be written as UTF-8"),
         ({"args": "abc"}, "args='abc' must be a tuple or a list"),
         ({"args": 1}, "args=1 must be a tuple or a list"),
         ({"kwargs": [1]}, "kwargs=[1] must be a dict with str keys"),
@@ -106,7 +108,12 @@ def test_each_kind_of_schedule_takes_the_same_options() -> None:
     ],
 )
 def test_what_could_not_work_is_refused_where_it_is_declared(options: dict[str, Any], problem: str) -> None:
-    assert refusal(**options) == f"periodic: {problem}"
+    who = f"periodic {options['name']!r}" if options.get("name") else "periodic"
+    assert refusal(**options) == f"{who}: {problem}"
+
+
+def test_a_name_may_have_255_bytes() -> None:
+    assert cron("0 9 * * *", name="é" * 127 + "x").name == "é" * 127 + "x"
 
 
 def test_the_name_is_told_if_there_is_one() -> None:

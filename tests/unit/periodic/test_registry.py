@@ -86,6 +86,12 @@ def test_what_could_not_work_is_refused(option: Any, problem: str) -> None:
     assert refusal(option).startswith(problem)
 
 
+def test_the_name_of_an_actor_may_be_too_long_for_that_of_its_schedule() -> None:
+    with pytest.raises(ScheduleError, match=r"'a+': periodic: name='a+' has 256 bytes in UTF-8, and may have 255$"):
+        declared(DAILY, "a" * 256)
+    assert [each.name for each in declared({"short": DAILY}, "a" * 256)] == ["short"]
+
+
 def broker_of(**options: Any) -> StubBroker:
     """A broker whose actors have these schedules, as our decorator leaves them."""
     broker = StubBroker(middleware=[])
