@@ -7,7 +7,7 @@ import signal
 
 import typer
 
-from actors.assembly import settings
+from actors.assembly import broker, settings
 from actors.cli.exits import Commands, ExitStatus
 from actors.cli.logs import log_everything
 from actors.cli.modules import import_from_here, load_modules
@@ -59,7 +59,7 @@ def run(modules: Modules = None, more_modules: MoreModules = None) -> None:
     log_everything()
     try:
         settings()  # their errors are no module's
-        load_modules(modules, more_modules)
+        loaded = load_modules(modules, more_modules)
         scheduler = make_scheduler()
     except LoadingError as error:
         log.critical("%s", error, exc_info=error.__cause__)
@@ -67,12 +67,18 @@ def run(modules: Modules = None, more_modules: MoreModules = None) -> None:
     except (ActorsError, PeriodicError) as error:
         log.critical("%s", error)
         raise typer.Exit(ExitStatus.USAGE) from None
-    if not scheduler.schedules:
+    if not broker.actors:
         log.critical(
-            "no schedules are declared; name the modules whose actors have periodic=: python -m periodic shop.tasks, "
-            "or ACTORS_MODULES=shop.tasks"
+            "no actors are declared%s; name the modules whose actors have periodic=: python -m periodic shop.tasks, "
+            "or ACTORS_MODULES=shop.tasks",
+            f" by {', '.join(loaded)}" if loaded else "",
         )
         raise typer.Exit(ExitStatus.USAGE)
+    if not scheduler.schedules:
+        # Nothing is wrong where all schedules are made by operators.
+        log.warning(
+            "no actor of %s has periodic=; only schedules that were added at run time are enqueued", ", ".join(loaded)
+        )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, leave)
     scheduler.run()

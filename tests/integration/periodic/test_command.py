@@ -46,11 +46,18 @@ def test_a_module_that_fails_to_import_ends_it_with_its_traceback_and_status_2(p
     assert "broken.py" in ended.stderr
 
 
-def test_without_schedules_it_ends_with_status_2_and_says_what_to_do(project: Project) -> None:
-    ended = run(project, "shop_tasks")
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [((), "no actors are declared; name"), (("json", "csv"), "no actors are declared by json, csv; name")],
+    ids=["forgotten", "wrong"],
+)
+def test_without_actors_it_ends_with_status_2_and_says_what_to_do(
+    project: Project, arguments: tuple[str, ...], problem: str
+) -> None:
+    ended = run(project, *arguments)
 
     assert ended.returncode == 2
-    assert "no schedules are declared" in ended.stderr
+    assert problem in ended.stderr
     assert "python -m periodic shop.tasks" in ended.stderr
 
 
@@ -69,10 +76,12 @@ def test_it_leads_until_sigterm_and_ends_with_status_0(project: Project, argumen
         wait_until_it_leads(log)
 
 
-def test_the_modules_of_the_settings_are_enough(project: Project) -> None:
-    project.write("ticking", TICKING)
-    with project.process("-m", "periodic", ACTORS_MODULES="ticking") as log:
+def test_the_modules_of_the_settings_are_enough_also_if_all_schedules_are_to_be_added_at_run_time(
+    project: Project,
+) -> None:
+    with project.process("-m", "periodic", ACTORS_MODULES="shop_tasks") as log:
         wait_until_it_leads(log)
+    assert "no actor of shop_tasks has periodic=; only schedules that were added at run time" in log.read_text()
 
 
 def test_sigint_ends_it_as_sigterm_does(project: Project) -> None:
