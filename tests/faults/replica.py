@@ -21,14 +21,22 @@ class Replica:
         command: what follows ``python``.
         env: added to this process's own environment.
         log_file: where it writes.
+        folder: where it runs; None for here.
     """
 
-    def __init__(self, command: list[str], env: Mapping[str, str], log_file: Path) -> None:
+    def __init__(
+        self, command: list[str], env: Mapping[str, str], log_file: Path, *, folder: Path | None = None
+    ) -> None:
         self._log_file = log_file
         self.is_frozen = False
         with log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *command], env={**os.environ, **env}, stdout=log, stderr=log, start_new_session=True
+                [sys.executable, *command],
+                cwd=folder,
+                env={**os.environ, **env},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     @property

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 
 import pika
@@ -81,15 +81,21 @@ class Schedulers:
             "JOURNAL": str(self._journal),
         }
 
-    def start(self, *, url: str | None = None, skew_s: int | None = None, **settings: str) -> Replica:
-        """Start a replica, which connects to *url*, and whose clock is *skew_s* seconds ahead; return at once."""
+    def start(
+        self, *, url: str | None = None, skew_s: int | None = None, folder: Path | None = None, **settings: str
+    ) -> Replica:
+        """Start a replica, and return at once.
+
+        It connects to *url*, its clock is *skew_s* seconds ahead, and it runs in *folder*.
+        """
         env = {**self._env, **self.plan.env(), **settings}
         if url is not None:
             env["ACTORS_BROKER_URL"] = url
         command = ["-m", "periodic", "tests.faults.ticks"]
         if skew_s is not None:
             command, env["SKEW_S"] = ["-m", "tests.faults.skewed"], str(skew_s)
-        self.replicas.append(Replica(command, env, self._folder / f"replica-{len(self.replicas)}.log"))
+        log_file = self._folder / f"replica-{len(self.replicas)}.log"
+        self.replicas.append(Replica(command, env, log_file, folder=folder))
         return self.replicas[-1]
 
     def start_all(self, count: int = REPLICAS) -> None:
@@ -152,13 +158,12 @@ class Schedulers:
         return Counter((words[0], datetime.fromisoformat(words[1])) for words in map(str.split, lines))
 
     def enqueued(self) -> Enqueued:
-        """What is in the work queue, where no worker has run; it is empty afterwards."""
+        """What is in the work queue, where no worker has run and no scheduler runs; it is empty afterwards."""
         found = Enqueued()
         with pika.BlockingConnection(pika.URLParameters(self._url)) as connection:
             channel = connection.channel()
-            for method, _, body in channel.consume(self._work, auto_ack=True, inactivity_timeout=2):
-                if method is None:
-                    break
+            count = channel.queue_declare(self._work, passive=True).method.message_count
+            for _, _, body in islice(channel.consume(self._work, auto_ack=True), count):
                 message = json.loads(body)
                 tick = message["options"]["tick"]
                 key = tick["schedule"], datetime.fromisoformat(tick["time"])

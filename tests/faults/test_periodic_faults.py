@@ -41,18 +41,14 @@ def check(schedulers: Schedulers, faults: int, silences: list[timedelta], enqueu
     assert schedulers.missed() == []
 
 
-@pytest.mark.parametrize(
-    ("kills", "queue_type", "within_ms"),
-    [
-        # A few are no measure on a machine that is busy with other tests.
-        pytest.param(4, "quorum", 2_000, id="4-kills-quorum"),
-        pytest.param(60, "quorum", 100, id="60-kills-quorum", marks=LONG),
-        pytest.param(60, "classic", 100, id="60-kills-classic", marks=LONG),
-    ],
-)
+# What is short of these is in tests/integration/pitfalls. A machine that is busy with other tests measures nothing.
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("queue_type", ["quorum", "classic"])
 def test_p08_each_tick_is_enqueued_once_though_leaders_are_killed(
-    kills: int, queue_type: QueueType, within_ms: int, rabbitmq_server: services.RabbitMQ, schedule: Schedule
+    queue_type: QueueType, rabbitmq_server: services.RabbitMQ, schedule: Schedule
 ) -> None:
+    kills = 60
     schedulers = schedule(rabbitmq_server.url, THOUSAND_A_SECOND, queue_type)
     schedulers.start_all()
 
@@ -65,16 +61,15 @@ def test_p08_each_tick_is_enqueued_once_though_leaders_are_killed(
     silences = [enqueued.silence_after(moment, within_s=0.5) for moment in killed]
     check(schedulers, kills, silences, enqueued)
     assert enqueued.doubled == 0
-    assert sorted(silences)[kills // 2] < timedelta(milliseconds=within_ms)
+    assert sorted(silences)[kills // 2] < timedelta(milliseconds=100)
 
 
-@pytest.mark.parametrize(
-    ("freezes", "seconds"),
-    [pytest.param(1, 10, id="10-s"), pytest.param(5, 20, id="5-times-20-s", marks=LONG)],
-)
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_p09_a_leader_that_was_frozen_publishes_nothing_when_it_wakes_up(
-    freezes: int, seconds: int, rabbitmq_server: services.RabbitMQ, schedule: Schedule
+    rabbitmq_server: services.RabbitMQ, schedule: Schedule
 ) -> None:
+    freezes, seconds = 5, 20
     schedulers = schedule(rabbitmq_server.url, THOUSAND_A_SECOND)
     schedulers.start_all()
     frozen_at = []
@@ -188,26 +183,6 @@ def test_rolling_deploys_of_different_code_miss_and_double_nothing(
     assert always == expected
     assert enqueued.doubled == 0
     assert schedulers.missed() == []
-
-
-def test_p12_a_leader_that_is_asked_to_stop_hands_on_at_once(
-    rabbitmq_server: services.RabbitMQ, schedule: Schedule
-) -> None:
-    schedulers = schedule(rabbitmq_server.url, HUNDRED_A_SECOND)
-    schedulers.start_all()
-    asked = []
-    for _ in range(2):
-        schedulers.wait_for_more(0.3)
-        asked.append(datetime.now(UTC))
-        assert schedulers.leader.stop() == 0
-        until(lambda: any(each.leads for each in schedulers.replicas), seconds=5, what="another leader")
-    schedulers.wait_for_more()
-    assert schedulers.stop() == [0]
-
-    enqueued = schedulers.enqueued()
-    silences = [enqueued.silence_after(moment, within_s=0.5) for moment in asked]
-    check(schedulers, len(asked), silences, enqueued)
-    assert enqueued.doubled == 0
 
 
 @pytest.mark.parametrize("faults", [2, pytest.param(8, marks=LONG)])

@@ -1,10 +1,14 @@
 """An application with schedules, whose schedulers, workers and commands are processes."""
 
 import json
+import os
+import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pika
 
 from actors.brokers.topology import Topology
 from periodic.pace import Pace
+from periodic.tick import Tick
 from services.deadline import until
 from tests.integration.project import Project
 
@@ -95,9 +100,20 @@ class Shop:
             yield log
 
     @contextmanager
+    def frozen(self, log: Path) -> Iterator[None]:
+        """Keep the replica with this log from running for the block; for some seconds RabbitMQ takes it for alive."""
+        named = re.search(r"\[INFO\] \S+:(\d+): connected", log.read_text())
+        assert named is not None, log.read_text()
+        os.kill(int(named[1]), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(int(named[1]), signal.SIGCONT)
+
+    @contextmanager
     def worker(self) -> Iterator[Path]:
         with self.project.process("-m", "dramatiq", "actors", "--processes", "1", "--threads", "2") as log:
-            until(lambda: self.project.consumers() == 1, seconds=30, what="the worker's consumer")
+            until(lambda: self._work().consumer_count, seconds=30, what="the worker's consumer")
             yield log
 
     @contextmanager
@@ -110,12 +126,17 @@ class Shop:
 
     def waiting(self) -> int:
         """How many messages are ready in the work queue."""
-        with pika.BlockingConnection(pika.URLParameters(self.project.env["ACTORS_BROKER_URL"])) as connection:
-            queue = Topology("quorum", self.project.prefix).work("default").name
-            try:
-                return int(connection.channel().queue_declare(queue, passive=True).method.message_count)
-            except pika.exceptions.ChannelClosedByBroker:
-                return 0
+        return int(self._work().message_count)
+
+    def enqueued(self) -> list[Tick]:
+        """The ticks whose messages are in the work queue, in order, taken from there; no worker runs."""
+        found = []
+        with self._channel() as channel:
+            while (body := channel.basic_get(self._queue, auto_ack=True)[2]) is not None:
+                tick = json.loads(body)["options"]["tick"]
+                time = datetime.fromisoformat(tick["time"])
+                found.append(Tick(tick["schedule"], time, time))
+        return found
 
     def wait_for_ticks(self, count: int) -> None:
         """Wait until so many more ticks are enqueued; no worker runs."""
@@ -137,7 +158,27 @@ class Shop:
         ]
 
     def close(self) -> None:
-        with pika.BlockingConnection(pika.URLParameters(self.project.env["ACTORS_BROKER_URL"])) as connection:
-            channel = connection.channel()
+        with self._channel() as channel:
             for name in self.queues():
                 channel.queue_delete(name)
+
+    @property
+    def _queue(self) -> str:
+        return Topology("quorum", self.project.prefix).work("default").name
+
+    def _work(self) -> Any:
+        """What RabbitMQ says of the work queue."""
+        with self._channel() as channel:
+            try:
+                return channel.queue_declare(self._queue, passive=True).method
+            except pika.exceptions.ChannelClosedByBroker:
+                return pika.spec.Queue.DeclareOk(self._queue, message_count=0, consumer_count=0)
+
+    @contextmanager
+    def _channel(self) -> Iterator[Any]:
+        with pika.BlockingConnection(pika.URLParameters(self.project.env["ACTORS_BROKER_URL"])) as connection:
+            yield connection.channel()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,11 +1,9 @@
 """`periodic` as processes, with schedulers and workers as processes beside it."""
 
 import json
-import os
 import re
-import signal
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pika
@@ -16,7 +14,7 @@ from periodic.ledger import HEADER
 from periodic.position import Position
 from periodic.watermark import Watermark
 from services.deadline import until
-from tests.integration.periodic.shop import Shop
+from tests.integration.periodic.shop import Shop, now
 from tests.integration.project import Project
 
 SECOND = timedelta(seconds=1)
@@ -27,10 +25,6 @@ def shop(project: Project) -> Iterator[Shop]:
     shop = Shop(project)
     yield shop
     shop.close()
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def test_list_and_history_show_what_runs_next_and_what_ran_last(shop: Shop) -> None:
@@ -67,14 +61,8 @@ def test_status_names_the_leader_and_the_standbys(shop: Shop) -> None:
 
 
 def test_a_frozen_standby_is_counted_as_silent(shop: Shop) -> None:
-    with shop.leading(), shop.scheduler() as log:
-        name = re.search(r"\[INFO\] \S+:(\d+): connected", log.read_text())
-        assert name is not None
-        os.kill(int(name[1]), signal.SIGSTOP)
-        try:
-            status = shop.json("status")
-        finally:
-            os.kill(int(name[1]), signal.SIGCONT)
+    with shop.leading(), shop.scheduler() as log, shop.frozen(log):
+        status = shop.json("status")
     assert (len(status["standbys"]), status["silent"]) == (0, 1)
 
 

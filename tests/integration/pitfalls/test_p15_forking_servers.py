@@ -8,6 +8,7 @@ import sys
 import pika
 
 from actors.brokers.topology import Topology
+from tests.integration.periodic.shop import Shop
 
 IMPORTED = """
 import sys
@@ -47,6 +48,38 @@ send("after")
 """
 
 
+TICKING = """
+    from actors import actor
+    from periodic import every
+
+    @actor(periodic=every(seconds=0.1))
+    def pulse() -> None: ...
+
+    @actor
+    def charge(order_id: int) -> None: ...
+"""
+
+# As a server with three workers that has served for half a second.
+SERVED = """
+import os
+import sys
+import threading
+import time
+from shop_tasks import charge
+
+children = []
+for order_id in range(3):
+    children.append(os.fork())
+    if children[-1] == 0:
+        charge.send(order_id)
+        time.sleep(0.5)
+        sys.exit([thread for thread in threading.enumerate() if "periodic" in thread.name] or 0)
+for child in children:
+    assert os.waitpid(child, 0)[1] == 0
+assert "periodic.scheduler" not in sys.modules
+"""
+
+
 def test_p15_importing_actors_and_periodic_starts_no_thread_and_no_scheduler() -> None:
     subprocess.run([sys.executable, "-c", IMPORTED], check=True)
 
@@ -59,6 +92,16 @@ def test_p15_an_application_that_forks_sends_from_parent_and_children_exactly_on
 
     senders = ("before", "first child", "second child", "parent", "after")
     assert sorted(arrived(broker_url, prefix)) == sorted((sender, n) for sender in senders for n in range(50))
+
+
+def test_p15_the_processes_of_a_server_enqueue_no_tick_and_the_scheduler_does(shop: Shop) -> None:
+    shop.project.write("shop_tasks", TICKING)
+    ended = shop.project.python("-c", SERVED)
+    assert ended.returncode == 0, ended.stderr
+    assert shop.waiting() == 3
+
+    with shop.leading():
+        shop.wait_for_ticks(3)
 
 
 def arrived(broker_url: str, prefix: str) -> list[tuple[str, int]]:

@@ -1,12 +1,7 @@
 """Pitfall 34: each scheduled job is a new process without the application's context, and its last result is lost."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from services.deadline import until
 from tests.integration.periodic.shop import Shop
-from tests.integration.project import Project
 
 TASKS = """
     from actors import actor
@@ -21,15 +16,8 @@ TASKS = """
 """
 
 
-@pytest.fixture
-def shop(project: Project) -> Iterator[Shop]:
-    shop = Shop(project)
-    project.write("shop_tasks", TASKS)
-    yield shop
-    shop.close()
-
-
 def test_p34_ticks_run_in_a_warm_worker_and_their_results_are_kept_when_all_has_ended(shop: Shop) -> None:
+    shop.project.write("shop_tasks", TASKS)
     with shop.open():
         until(lambda: len(shop.outcomes("pulse")) >= 3, seconds=60, what="three records")
         row = shop.row("pulse")
