@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -113,7 +113,8 @@ class Shop:
     @contextmanager
     def worker(self) -> Iterator[Path]:
         with self.project.process("-m", "dramatiq", "actors", "--processes", "1", "--threads", "2") as log:
-            until(lambda: self._work().consumer_count, seconds=30, what="the worker's consumer")
+            with self._looking(self._queue) as look:
+                until(lambda: look().consumer_count, seconds=30, what="the worker's consumer")
             yield log
 
     @contextmanager
@@ -126,12 +127,14 @@ class Shop:
 
     def waiting(self) -> int:
         """How many messages are ready in the work queue."""
-        return int(self._work().message_count)
+        with self._looking(self._queue) as look:
+            return int(look().message_count)
 
     def enqueued(self) -> list[Tick]:
         """The ticks whose messages are in the work queue, in order, taken from there; no worker runs."""
         found = []
-        with self._channel() as channel:
+        with self._connected() as connection:
+            channel = connection.channel()
             while (body := channel.basic_get(self._queue, auto_ack=True)[2]) is not None:
                 tick = json.loads(body)["options"]["tick"]
                 time = datetime.fromisoformat(tick["time"])
@@ -140,8 +143,14 @@ class Shop:
 
     def wait_for_ticks(self, count: int) -> None:
         """Wait until so many more ticks are enqueued; no worker runs."""
-        before = self.waiting()
-        until(lambda: self.waiting() >= before + count, seconds=20, what=f"{count} ticks")
+        with self._looking(self._queue) as look:
+            enough = look().message_count + count
+            until(lambda: look().message_count >= enough, seconds=20, what=f"{count} ticks")
+
+    def wait_for_records(self, count: int) -> None:
+        """Wait until there are records of so many runs of schedules that tick by the second."""
+        with self._looking(self._topology.runs(Pace.SECONDS).name) as look:
+            until(lambda: look().message_count >= count, seconds=60, what=f"{count} records")
 
     def ran(self, what: str) -> list[str]:
         """What jobs have noted that begins with *what*."""
@@ -150,34 +159,44 @@ class Shop:
         return [line.removeprefix(f"{what} ") for line in lines if line.startswith(f"{what} ")]
 
     def queues(self) -> list[str]:
-        topology = Topology("quorum", self.project.prefix)
-        queues = topology.periodic()
+        queues = self._topology.periodic()
         return [
             *(getattr(queues, each.name).name for each in fields(queues)),
-            *(topology.runs(pace).name for pace in Pace),
+            *(self._topology.runs(pace).name for pace in Pace),
         ]
 
     def close(self) -> None:
-        with self._channel() as channel:
+        with self._connected() as connection:
             for name in self.queues():
-                channel.queue_delete(name)
+                connection.channel().queue_delete(name)
 
     @property
     def _queue(self) -> str:
-        return Topology("quorum", self.project.prefix).work("default").name
+        return self._topology.work("default").name
 
-    def _work(self) -> Any:
-        """What RabbitMQ says of the work queue."""
-        with self._channel() as channel:
-            try:
-                return channel.queue_declare(self._queue, passive=True).method
-            except pika.exceptions.ChannelClosedByBroker:
-                return pika.spec.Queue.DeclareOk(self._queue, message_count=0, consumer_count=0)
+    @property
+    def _topology(self) -> Topology:
+        return Topology("quorum", self.project.prefix)
 
     @contextmanager
-    def _channel(self) -> Iterator[Any]:
-        with pika.BlockingConnection(pika.URLParameters(self.project.env["ACTORS_BROKER_URL"])) as connection:
-            yield connection.channel()
+    def _looking(self, queue: str) -> Iterator[Callable[[], Any]]:
+        """Give what returns what RabbitMQ says of *queue*; one connection is enough for many looks."""
+        nothing = pika.spec.Queue.DeclareOk(queue, message_count=0, consumer_count=0)
+        with self._connected() as connection:
+
+            def look() -> Any:
+                channel = connection.channel()
+                try:
+                    said = channel.queue_declare(queue, passive=True).method
+                except pika.exceptions.ChannelClosedByBroker:
+                    return nothing
+                channel.close()
+                return said
+
+            yield look
+
+    def _connected(self) -> Any:
+        return pika.BlockingConnection(pika.URLParameters(self.project.env["ACTORS_BROKER_URL"]))
 
 
 def now() -> datetime:

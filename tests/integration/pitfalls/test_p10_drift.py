@@ -13,7 +13,7 @@ TASKS = """
     from actors import actor
     from periodic import cron, every
 
-    END = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
+    END = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
     Path("end").write_text(END.isoformat())
 
     @actor(periodic={"half": every(seconds=0.5, end=END), "each": cron("* * * * * *", end=END)})

@@ -1,6 +1,5 @@
 """Pitfall 34: each scheduled job is a new process without the application's context, and its last result is lost."""
 
-from services.deadline import until
 from tests.integration.periodic.shop import Shop
 
 TASKS = """
@@ -19,7 +18,7 @@ TASKS = """
 def test_p34_ticks_run_in_a_warm_worker_and_their_results_are_kept_when_all_has_ended(shop: Shop) -> None:
     shop.project.write("shop_tasks", TASKS)
     with shop.open():
-        until(lambda: len(shop.outcomes("pulse")) >= 3, seconds=60, what="three records")
+        shop.wait_for_records(3)
         row = shop.row("pulse")
         assert row["next"] is not None
 
