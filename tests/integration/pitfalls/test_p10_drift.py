@@ -28,7 +28,8 @@ def test_p10_ticks_of_a_leader_that_is_late_are_on_the_grid_and_status_shows_how
     with shop.leading() as log:
         end = datetime.fromisoformat((shop.project.folder / "end").read_text())
         shop.wait_for_ticks(1)
-        # Given a leader that does not wake up for the last ticks
+        until(lambda: now() > end - 1.5 * SECOND, seconds=20, what="the last ticks")
+        # Given a leader that does not wake up for these
         with shop.frozen(log):
             until(lambda: now() > end + SECOND / 4, seconds=20, what="the end")
             thawed = now()

@@ -93,6 +93,11 @@ def test_a_definition_that_could_not_work_is_refused_with_the_name_and_the_reaso
         run_time_schedule("s", definition)
 
 
+def test_a_name_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ScheduleError, match="has 256 bytes in UTF-8, and may have 255"):
+        run_time_schedule("s" * 256, {"actor": "job", "every": 1_000})
+
+
 def test_a_change_keeps_what_it_does_not_name() -> None:
     old = {"actor": "job", "cron": "0 9 * * *", "timezone": "Asia/Tokyo", "args": [1]}
     assert changed(old, {"args": [2]}) == {**old, "args": [2]}
