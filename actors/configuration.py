@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from actors.brokers.buried import LONGEST_RETENTION_MS
 from actors.brokers.nodes import mask_password
 from actors.errors import SettingsError
+from actors.health.address import split
 from middleware.options import YEAR_MS
 from middleware.suggestion import did_you_mean
 
@@ -55,6 +56,12 @@ def _not_empty(urls: tuple[str, ...]) -> tuple[str, ...]:
     if not urls:
         raise ValueError("names no node; unset it for the default, or give a URL")
     return urls
+
+
+def _splits(address: str) -> str:
+    if address:
+        split(address)
+    return address
 
 
 def _parse_routes(value: object) -> object:
@@ -129,6 +136,10 @@ class Settings(BaseSettings):
     )
     generation: int = Field(
         0, ge=0, description="schedulers: the number of this build; one below what has led already never leads"
+    )
+
+    health_address: Annotated[str, AfterValidator(_splits)] = Field(
+        "", description="where probes are answered: HOST:PORT, or :PORT for all of this machine's; unset for nowhere"
     )
 
     idempotency_lease_ms: int = Field(30_000, ge=100, description="how long a silent worker keeps the keys it holds")
