@@ -85,7 +85,7 @@ class Standing:
         replicas: what each scheduler tells of itself, the leader first; see :func:`periodic.desk.as_json`.
         silent: how many more are connected and silent.
         watermark: up to when ticks are enqueued; None if it is not known.
-        problem: why none leads, as far as can be seen from here; empty if one does.
+        problem: why none leads, or can do anything, as far as can be seen from here; empty if one does.
     """
 
     replicas: Sequence[Mapping[str, Any]]
@@ -114,6 +114,10 @@ class Operator:
             asked = Schedulers(admin, self._topology)
             heard = asked.ask(_inquiry(STATUS))
             replicas = sorted((reply.status for reply in heard.replies), key=lambda each: each.get("role") != LEADING)
+            if admin.blocked:
+                # It would read no other question, and it keeps the leader waiting, too.
+                why = f"RabbitMQ has blocked publishers: {admin.blocked}; see rabbitmq-diagnostics alarms"
+                return Standing(replicas, heard.silent, None, why)
             if replicas and replicas[0].get("role") == LEADING:
                 page = asked.ask(_inquiry("list", limit=1)).leaders
                 mark = page.answer.get("watermark") if page is not None and page.answer is not None else None

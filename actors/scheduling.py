@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,14 +18,18 @@ from actors.assembly import broker, settings
 from actors.brokers.rabbitmq import RabbitmqBroker
 from actors.decorator import Actor
 from actors.errors import ActorsError
+from actors.health.pages import Pages, verdict
 from actors.schedules import as_sent
+from periodic.consumers import Destination
 from periodic.desk import Address
 from periodic.errors import ScheduleError
+from periodic.health import live, ready
 from periodic.pace import pace_of
 from periodic.queues import Publication
 from periodic.registry import schedules
 from periodic.schedule import Schedule
 from periodic.scheduler import RENEW_EVERY_S, Scheduler, utc_now
+from periodic.status import Status
 from periodic.suggestion import did_you_mean
 from periodic.takeover import Replica
 from periodic.tick import Tick
@@ -65,10 +70,26 @@ def make_scheduler(*, clock: Callable[[], datetime] = utc_now, renew_every_s: fl
             topology.schedulers,
             topology.connected_schedulers.name,
             lambda: topology.scheduler(uuid.uuid4().hex).name,
+            topology.expiring,
         ),
+        destination=lambda schedule: destination(broker, schedule),
         clock=clock,
         renew_every_s=renew_every_s,
     )
+
+
+def probes(status: Status) -> Pages:
+    """Return what a scheduler with *status* answers to probes."""
+    return {
+        "/live": lambda: verdict(live(status, time.monotonic())),
+        "/ready": lambda: verdict(ready(status, time.monotonic())),
+    }
+
+
+def destination(broker: RabbitmqBroker, schedule: Schedule) -> Destination:
+    """Return where the messages of *schedule* go."""
+    name = schedule.queue or broker.get_actor(schedule.actor).queue_name
+    return Destination(name, broker.options().topology.work(name))
 
 
 def accepted(broker: RabbitmqBroker, schedule: Schedule) -> Schedule:

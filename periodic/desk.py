@@ -7,7 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -15,7 +15,9 @@ from pika import BasicProperties, BlockingConnection
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPChannelError, ChannelClosedByBroker, ChannelWrongStateError
 
+from periodic.health import ready
 from periodic.inquiry import STATUS, Inquiry
+from periodic.queues import Queue
 from periodic.status import Status
 
 log = logging.getLogger(__name__)
@@ -34,12 +36,14 @@ class Address:
     Attributes:
         exchange: hands each inquiry to all of them.
         connected: a queue that all consume and nobody publishes to; so whoever asks knows how many are to answer.
-        inbox: returns a name for the queue of one replica, another each time.
+        inbox: returns a name for a queue of one replica, another each time.
+        expiring: returns a queue of one replica whose messages expire at once, and go on into the one with this name.
     """
 
     exchange: str
     connected: str
     inbox: Callable[[], str]
+    expiring: Callable[[str], Queue]
 
 
 class Office(Protocol):
@@ -140,13 +144,17 @@ class Desk:
 
 def as_json(status: Status, now: datetime) -> dict[str, Any]:
     """Return *status* in JSON's types: durations in milliseconds, times as ISO 8601."""
+    checks = ready(status, time.monotonic())
     return {
         "replica": status.replica,
         "role": status.role.value,
         "since": None if status.since is None else status.since.isoformat(),
         "now": now.isoformat(),
+        "ready": all(check.ok for check in checks),
+        "checks": [asdict(check) for check in checks],
         "problem": status.problem,
         "looped_at": None if status.looped_at is None else status.looped_at.isoformat(),
+        "skew_ms": None if status.skew is None else round(status.skew / timedelta(milliseconds=1)),
         "lateness_ms": round(status.lateness / timedelta(milliseconds=1), 3),
         "enqueued": status.enqueued,
         "missed": status.missed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from periodic.agenda import Agenda, Upcoming
@@ -60,6 +60,10 @@ class Leader:
         """Return when there is something to do; None for never."""
         when = self._agenda.when
         return when if when is None or self._stalled_until is None else max(when, self._stalled_until)
+
+    def waiting(self) -> Iterator[Schedule]:
+        """Yield the schedules that have a tick to come."""
+        return (each.schedule for name, each in self._upcoming.items() if self.next_tick(name) is not None)
 
     def next_tick(self, schedule: str) -> Tick | None:
         """Return the next tick of *schedule*; None if it is paused, has none any more, or can't say."""

@@ -15,6 +15,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from periodic.baton import Baton
+from periodic.consumers import Destination
 from periodic.declaring import Declaring
 from periodic.desk import Address, Desk
 from periodic.errors import PeriodicError
@@ -25,6 +26,7 @@ from periodic.schedule import Schedule
 from periodic.status import Role, Status
 from periodic.takeover import MustNotLead, Replica, check_clock
 from periodic.term import begin
+from periodic.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class Scheduler:
         queues: the same for all replicas.
         publication: makes the message of a tick.
         address: where it is asked and told what operators want; None for nowhere.
+        destination: says where the messages of a schedule go; None where nobody looks who takes them.
         clock: what time it is.
         renew_every_s: how often the leader takes a fresh baton, in seconds; less than RabbitMQ's consumer timeout.
 
@@ -80,6 +83,7 @@ class Scheduler:
         publication: Publish,
         *,
         address: Address | None = None,
+        destination: Callable[[Schedule], Destination] | None = None,
         clock: Callable[[], datetime] = utc_now,
         renew_every_s: float = RENEW_EVERY_S,
     ) -> None:
@@ -90,6 +94,7 @@ class Scheduler:
         self._queues = queues
         self._publication = publication
         self._address = address
+        self._destination = destination
         self._clock = clock
         self._renew_every_s = renew_every_s
         self._stopping = threading.Event()
@@ -127,6 +132,7 @@ class Scheduler:
             connection.add_callback_threadsafe(lambda: None)  # it may sleep
 
     def _serve(self, connection: pika.BlockingConnection) -> None:
+        watch = Watch(connection, self._address, self._destination, self.status, self._clock)
         declaring = Declaring(connection)
         for each in fields(self._queues):
             declaring.declare(getattr(self._queues, each.name))
@@ -134,15 +140,18 @@ class Scheduler:
         channel.confirm_delivery()
         baton = Baton(channel, self._queues.baton)
         desk = Desk(connection, self._address, self.status, self._clock)
-        self.status.enter(Role.STANDING_BY, self._clock())
+        self.status.enter(Role.STANDING_BY, self._clock(), self.status.problem)
         log.info("%s: connected; waiting for the baton", self._replica.name)
         while not (baton.is_held or baton.is_lost or self._stopping.is_set()):
-            self.status.looped_at = self._clock()
+            self.status.turn(self._clock())
             connection.process_data_events(LONGEST_SLEEP_S)
             desk.answer()
+            if not baton.is_held:  # else it has no time to lose
+                self.status.problem = ""
+                watch.look()
         # A change that an operator makes ends a term, and not the hold on the baton.
         while baton.is_held and not self._stopping.is_set():
-            self._lead(connection, channel, declaring, baton, desk)
+            self._lead(connection, channel, declaring, baton, desk, watch)
             if baton.is_held:
                 baton.renew()
         if baton.is_lost:
@@ -155,6 +164,7 @@ class Scheduler:
         declaring: Declaring,
         baton: Baton,
         desk: Desk,
+        watch: Watch,
     ) -> None:
         ledger, positions, replica = begin(
             connection, channel, declaring, self._queues, self._replica, self._clock(), confirmed=self._confirmed
@@ -169,15 +179,16 @@ class Scheduler:
         renewed = pumped = time.monotonic()
         try:
             while not (baton.is_lost or office.is_over or self._stopping.is_set()):
-                now = self.status.looped_at = self._clock()
+                now = self._clock()
+                self.status.turn(now)
                 check_clock(ledger.watermark, now)  # it may have been set
                 turn = leader.next_turn()
                 is_due = turn is not None and turn <= now
                 if turn is not None and is_due:
                     leader.take_turn(now)
                 if not is_due or time.monotonic() - pumped > PUMP_EVERY_S:
-                    sleep_s = 0.0 if is_due else _until(turn, now)
-                    connection.process_data_events(sleep_s)
+                    watch.look(leader)
+                    connection.process_data_events(0.0 if is_due else _until(turn, self._clock()))
                     pumped = time.monotonic()
                     desk.answer(office)
                 if time.monotonic() - renewed > self._renew_every_s:
@@ -217,7 +228,7 @@ def _prepare(replica: Replica, now: datetime) -> None:
 
 
 def _until(turn: datetime | None, now: datetime) -> float:
-    return LONGEST_SLEEP_S if turn is None else min(LONGEST_SLEEP_S, (turn - now).total_seconds())
+    return LONGEST_SLEEP_S if turn is None else max(0.0, min(LONGEST_SLEEP_S, (turn - now).total_seconds()))
 
 
 def _close(connection: pika.BlockingConnection) -> None:

@@ -86,6 +86,11 @@ class Admin:
         """RabbitMQ's version, such as ``"4.1.2"``."""
         return self._session.server_version
 
+    @property
+    def blocked(self) -> str:
+        """Why RabbitMQ takes nothing that is published, such as ``low on memory``; empty if it does."""
+        return self._session.blocked or ""
+
     def declare(self, queue: Queue) -> Depth:
         """Make *queue* if it does not exist.
 

@@ -133,6 +133,11 @@ class Topology:
         """The queue by which the scheduler *name* is asked; it goes when its connection does."""
         return Queue(self._prefixed(f"scheduler.{name}"))
 
+    def expiring(self, into: str) -> Queue:
+        """A queue whose messages expire at once, and go on *into* another; it goes when its connection does."""
+        at_once = {"x-message-ttl": 0, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": into}
+        return Queue(f"{into}.expiring", at_once)
+
     @property
     def relays(self) -> str:
         """The exchange through which all relays are asked what they keep."""

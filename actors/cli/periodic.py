@@ -16,7 +16,8 @@ from actors.cli.periodic_change import add, change, pause, remove, reset_waterma
 from actors.cli.periodic_enqueue import backfill, trigger
 from actors.cli.periodic_look import history, list_schedules, preview_schedule, status
 from actors.errors import ActorsError, LoadingError
-from actors.scheduling import make_scheduler
+from actors.health.server import serve
+from actors.scheduling import make_scheduler, probes
 from periodic.errors import PeriodicError
 
 log = logging.getLogger("periodic")
@@ -61,6 +62,7 @@ def run(modules: Modules = None, more_modules: MoreModules = None) -> None:
         settings()  # their errors are no module's
         loaded = load_modules(modules, more_modules)
         scheduler = make_scheduler()
+        serve(settings().health_address, probes(scheduler.status))
     except LoadingError as error:
         log.critical("%s", error, exc_info=error.__cause__)
         raise typer.Exit(ExitStatus.USAGE) from None

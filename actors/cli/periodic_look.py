@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from periodic.errors import PeriodicError
 from periodic.preview import Line, preview
 
 _HEADINGS = ("schedule", "actor", "when", "next", "last run", "outcome", "took", "state")
-_REPLICAS = ("replica", "role", "since", "lateness", "enqueued", "missed", "last loop", "problem")
+_REPLICAS = ("replica", "role", "since", "lateness", "enqueued", "missed", "last loop", "skew", "ready")
 _EVENTS = ("tick", "outcome", "ended", "took", "attempt", "by", "worker", "result, error or reason")
 _LINES = ("local time", "tick", "published", "note")
 
@@ -64,7 +64,7 @@ def status(
     modules: MoreModules = None,
     as_json: Json = False,
 ) -> None:
-    """Show which scheduler leads, which stand by, and how late ticks are.
+    """Show which scheduler leads, which stand by, how late ticks are, and which schedulers are not ready.
 
     It changes nothing. It ends with status 1 if none leads.
     """
@@ -209,6 +209,8 @@ def _print_standing(standing: Standing) -> None:
     if standing.watermark is not None:
         typer.echo(f"\nwatermark: {ago(standing.watermark.isoformat(), now)}")
     for each in standing.replicas:
+        for problem in _problems(each):
+            typer.echo(f"not ready: {printable(problem)}")
         for name, why in each.get("failing", {}).items():
             typer.echo(f"failing: {printable(name)}: {printable(why)}")
     if standing.silent:
@@ -216,7 +218,7 @@ def _print_standing(standing: Standing) -> None:
 
 
 def _replica_row(told: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
-    late = told.get("lateness_ms")
+    late, skew = told.get("lateness_ms"), told.get("skew_ms")
     return (
         printable(str(told.get("replica"))),
         str(told.get("role")),
@@ -225,8 +227,17 @@ def _replica_row(told: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
         f"{told.get('enqueued', 0):,}",
         f"{told.get('missed', 0):,}",
         ago(told.get("looped_at"), now),
-        printable(str(told.get("problem") or "-")),
+        f"{skew / 1000:+,.1f} s" if isinstance(skew, int | float) else "-",
+        "yes" if told.get("ready") else "no",
     )
+
+
+def _problems(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what keeps a scheduler from being ready, and what to do about it."""
+    for check in told.get("checks", ()):
+        if not check.get("ok"):
+            advice = f"; {check['advice']}" if check.get("advice") else ""
+            yield f"{told.get('replica')}: {check.get('reason')}{advice}"
 
 
 def _line_as_json(line: Line) -> dict[str, Any]:

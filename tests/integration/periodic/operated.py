@@ -9,6 +9,7 @@ from typing import Any
 from actors.brokers.admin import Admin
 from actors.brokers.schedulers import Heard, Reply, Schedulers
 from actors.brokers.topology import QueueType, Topology
+from periodic.consumers import Destination
 from periodic.desk import Address
 from periodic.errors import ScheduleError
 from periodic.inquiry import Inquiry
@@ -34,6 +35,7 @@ class OperatedSite(Site):
             self.topology.schedulers,
             self.topology.connected_schedulers.name,
             lambda: self.topology.scheduler(uuid.uuid4().hex).name,
+            self.topology.expiring,
         )
 
     def scheduler(
@@ -44,15 +46,17 @@ class OperatedSite(Site):
         generation: int = 0,
         clock: Callable[[], datetime] = utc_now,
         publication: Callable[[Schedule, Tick], Publication] | None = None,
+        url: str | None = None,
     ) -> Scheduler:
         known = {each.name: each for each in schedules}
         replica = Replica(name, started or clock(), known, generation, accept=_accept)
         return Scheduler(
             replica,
-            self._nodes.parameters("scheduler"),
+            (self._nodes if url is None else replace(self._nodes, urls=[url])).parameters("scheduler"),
             self.queues,
             publication or self.publication,
             address=self.address,
+            destination=lambda schedule: Destination(schedule.queue or "default", self.work(schedule)),
             clock=clock,
         )
 

@@ -221,6 +221,24 @@ def test_the_status_names_the_leader_first_and_how_late_it_is(shop: Shop) -> Non
     assert "1 more are connected, and did not answer" in result.stderr
 
 
+def test_what_keeps_a_scheduler_from_being_ready_is_said_with_what_to_do(shop: Shop) -> None:
+    checks = [
+        {"name": "loop", "ok": True, "reason": "the loop comes round", "advice": ""},
+        {"name": "clock", "ok": False, "reason": "the clock is 90.0 s ahead", "advice": "synchronise it"},
+    ]
+    ready = {**REPLICA, "ready": True, "skew_ms": -250, "checks": checks[:1]}
+    other = {**REPLICA, "replica": "two:2", "ready": False, "skew_ms": 90_000, "checks": checks}
+    shop.schedulers.stands = Standing([ready, other], 0, None, "")
+    result = shop.periodic("status")
+    _, first, second, *_ = rows(result)
+
+    assert result.exit_code == ExitStatus.OK
+    assert first[-2:] == ["-0.2 s", "yes"]
+    assert second[-2:] == ["+90.0 s", "no"]
+    said = [line for line in result.stdout.splitlines() if line.startswith("not ready: ")]
+    assert said == ["not ready: two:2: the clock is 90.0 s ahead; synchronise it"]
+
+
 def test_a_schedule_that_fails_is_named_with_the_reason(shop: Shop) -> None:
     shop.schedulers.stands = Standing([{**REPLICA, "failing": {"nightly": "NotTaken: full"}}], 0, None, "")
     assert "failing: nightly: NotTaken: full" in shop.periodic("status").stdout

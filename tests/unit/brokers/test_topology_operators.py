@@ -27,4 +27,5 @@ def test_p20_a_prefix_is_put_before_every_name(topology: Topology) -> None:
         assert prefixed.runs(pace).name == f"staging.{topology.runs(pace).name}"
     assert prefixed.schedulers == "staging.schedulers"
     assert prefixed.connected_schedulers.name == "staging.schedulers.connected"
+    assert prefixed.expiring(prefixed.scheduler("s1").name).name == "staging.scheduler.s1.expiring"
     assert prefixed.scheduler("s1").name == "staging.scheduler.s1"

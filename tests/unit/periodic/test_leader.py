@@ -55,6 +55,13 @@ class Term:
         return publication(schedule, tick)
 
 
+def test_those_wait_that_have_a_tick_to_come() -> None:
+    term = Term(each(10, "a"), each(10, "over", end=after(15)), each(10, "b"))
+    assert [schedule.name for schedule in term.leader.waiting()] == ["a", "over", "b"]
+    term.run_until(20)
+    assert [schedule.name for schedule in term.leader.waiting()] == ["a", "b"]
+
+
 def test_ticks_are_out_as_soon_as_they_are_due() -> None:
     term = Term(each(10, "a"), each(15, "b"))
     term.run_until(30)
