@@ -95,6 +95,9 @@ def users_of_queues(actors: Iterable[dramatiq.Actor[..., Any]], routes: Mapping[
         users.setdefault(actor.queue_name, []).append(actor.actor_name)
     for actor in actors:
         users.setdefault(getattr(actor, "declared_queue", actor.queue_name), [])
+        for queue in getattr(actor, "further_queues", ()):
+            if actor.actor_name not in users.setdefault(queue, []):
+                users[queue].append(actor.actor_name)
     for queue in routes.values():
         users.setdefault(queue, [])
     return users

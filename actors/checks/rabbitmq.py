@@ -13,9 +13,11 @@ from actors.checks.delays import check_delays
 from actors.checks.finding import Finding, count, error, ok, warning
 from actors.checks.mismatch import find_mismatch
 from actors.checks.queues import LogicalQueue, PhysicalQueue, look_at_queues, users_of_queues
+from actors.checks.scheduled import schedules_by_queue
 from actors.checks.versions import is_older
 from actors.configuration import variable
 from actors.errors import AccessRefused
+from periodic.health import in_short
 
 OLDEST = (3, 10)
 
@@ -29,8 +31,11 @@ def check_rabbitmq(timeout_s: float) -> Iterator[Finding]:
         with Admin(options.nodes, timeout_s=timeout_s) as admin:
             yield ok("rabbitmq", where, "reachable")
             yield _version(where, admin.server_version)
+            scheduled = schedules_by_queue(admin, topology)
+            for name, schedules in scheduled.items():
+                users[name] = sorted({*users.get(name, ()), *(each.actor for each in schedules)})
             for queue in look_at_queues(admin, topology, users):
-                yield from _queue(admin, queue)
+                yield from _queue(admin, queue, tuple(each.name for each in scheduled.get(queue.name, ())))
             yield from check_delays(admin, topology)
         yield from check_expiry(options.nodes, topology, users, timeout_s)
     except AccessRefused as refused:
@@ -47,12 +52,12 @@ def _version(where: str, version: str) -> Finding:
     return ok("rabbitmq-version", where, f"RabbitMQ {version}")
 
 
-def _queue(admin: Admin, queue: LogicalQueue) -> Iterator[Finding]:
+def _queue(admin: Admin, queue: LogicalQueue, schedules: tuple[str, ...]) -> Iterator[Finding]:
     for each in queue.physical:
         if each.role in ("work", "dead"):
             yield _arguments(admin, queue.name, each)
     if queue.actors:
-        yield _consumers(queue)
+        yield _consumers(queue, schedules)
     yield from _left_over(queue)
     if queue.dead:
         what = f"{count(queue.dead, 'dead letter')} to decide on"
@@ -70,14 +75,18 @@ def _arguments(admin: Admin, queue: str, physical: PhysicalQueue) -> Finding:
     return ok("queues", queue, f"{name!r} exists as we declare it")
 
 
-def _consumers(queue: LogicalQueue) -> Finding:
+def _consumers(queue: LogicalQueue, schedules: tuple[str, ...]) -> Finding:
     if queue.consumers:
         return ok(
             "consumers", queue.name, f"{count(queue.consumers, 'consumer')}, {count(queue.ready, 'message')} ready"
         )
     waiting = f", {count(queue.ready, 'message')} ready" if queue.ready else ""
-    advice = "start a worker; if one runs, the start line in its log names the broker and the queue_prefix it uses"
-    return warning("consumers", queue.name, f"no consumer{waiting}", advice)
+    enqueue = f"; what enqueues there: {in_short(schedules)}" if schedules else ""
+    advice = (
+        f"start a worker that takes it: dramatiq actors shop.tasks -Q {queue.name}; if one runs, the start line in its "
+        "log names the broker and the queue_prefix it uses"
+    )
+    return warning("consumers", queue.name, f"no consumer{waiting}{enqueue}", advice)
 
 
 def _left_over(queue: LogicalQueue) -> Iterator[Finding]:

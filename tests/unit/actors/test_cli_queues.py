@@ -7,6 +7,7 @@ from actors.brokers.admin import Depth
 from actors.brokers.topology import Queue
 from actors.checks.queues import LogicalQueue, PhysicalQueue, Role, users_of_queues
 from actors.decorator import Actor
+from periodic import every
 from tests.unit.actors.conftest import Application
 
 
@@ -59,3 +60,21 @@ def test_queues_that_nobody_uses_any_more_are_looked_at_too(
         {"report_*": "slow", "nothing": "gone"},
     )
     assert users == {"default": ["charge", "refund"], "slow": ["report_sales"], "reports": [], "gone": []}
+
+
+def test_queues_that_only_schedules_use_are_looked_at_too(application: Application) -> None:
+    report = Actor(
+        lambda: None,
+        broker=dramatiq.get_broker(),
+        actor_name="report",
+        queue_name="reports",
+        priority=0,
+        options={
+            "periodic": [
+                every(hours=1, name="late", queue="night"),
+                every(hours=2, name="later", queue="night"),
+                every(hours=1, name="usual", queue="reports"),
+            ]
+        },
+    )
+    assert users_of_queues([report], {}) == {"reports": ["report"], "night": ["report"]}
