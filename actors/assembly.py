@@ -28,6 +28,7 @@ from middleware import (
     DeadLetter,
     GroupCallbacks,
     Idempotency,
+    Overlap,
     RecordedResults,
     RestoreArguments,
     Retries,
@@ -200,14 +201,16 @@ def _options_of(current: Settings) -> RabbitmqOptions:
 
 def middleware() -> list[Middleware]:
     """Return all middleware, in the one order: before-hooks run first to last, after-hooks last to first."""
+    idempotency = Idempotency(store=store, defaults=idempotency_defaults)
     return [
         Boot(settings),
         AttemptLog(version=app_version),
-        Idempotency(store=store, defaults=idempotency_defaults),
+        idempotency,
         TickRuns(record=_record_run),
         CurrentMessage(),
         DeadLetter(version=app_version),
         AgeLimit(),
+        Overlap(store=store, guard=idempotency.guard),
         Callbacks(),
         Pipelines(),
         GroupCallbacks(store=store),

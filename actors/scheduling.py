@@ -136,7 +136,10 @@ def tick_message(broker: RabbitmqBroker, schedule: Schedule, tick: Tick) -> dram
     actor = broker.get_actor(schedule.actor)
     message = actor.message_with_options(args=schedule.args, kwargs=dict(schedule.kwargs))
     pace = pace_of(schedule.trigger, tick.time)
-    options = {**message.options, "tick": {"schedule": schedule.name, "time": tick.time.isoformat(), "pace": pace}}
+    about = {"schedule": schedule.name, "time": tick.time.isoformat(), "pace": pace}
+    if schedule.overlap != "allow":
+        about["overlap"] = schedule.overlap
+    options = {**message.options, "tick": about}
     if "idempotency_key" in actor.options:
         # What an actor makes of its arguments is the same for all ticks of a schedule: only the first would run. Where
         # it makes no key, the message id is the key.

@@ -11,6 +11,7 @@ from middleware.guard import Guard
 from middleware.idempotency import Idempotency
 from middleware.inbox import Entry, Inbox, InboxMisused
 from middleware.letter import Letter
+from middleware.overlap import Overlap
 from middleware.predicates import FailedAttempt, Retryable, by_status, by_type
 from middleware.restore_arguments import RestoreArguments
 from middleware.results import RecordedResults
@@ -36,6 +37,7 @@ __all__ = [
     "InboxMisused",
     "Letter",
     "NoAttempt",
+    "Overlap",
     "RecordedResults",
     "RestoreArguments",
     "Retries",

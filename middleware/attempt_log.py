@@ -77,7 +77,7 @@ class AttemptLog(Middleware):
             outcome = "dead"
         elif getattr(message, "requeue", False):
             outcome = "requeued"
-        elif guarded is not None and guarded.postponed:
+        elif guarded is not None and guarded.postponed_ms is not None:
             outcome = "later"
         elif answer is not None and answer.verdict is not Verdict.RUN:
             outcome = "duplicate"

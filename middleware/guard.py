@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 # How long a worker thread waits between two questions to a store that does not answer, in seconds.
 PROBE_EVERY_S = 0.5
+# The longest that a message waits for the key that another holds before it looks again, in milliseconds.
+LOOK_AGAIN_MS = 1_000
 # How long those wait that were beside a message which has killed its worker, where their actor is not guarded.
 WATCH_LEASE_MS = 5_000
 
@@ -147,7 +149,9 @@ class Guard:
                 return False
             lease = guarded.lease
             if lease is not None and lease.claim.lost and not self._may_start(guarded, lease.claim):
-                guarded.postponed = True
+                guarded.postponed_ms = LOOK_AGAIN_MS
+                text = f"another that has cost workers runs here; it looks again in {LOOK_AGAIN_MS} ms"
+                self.count("later", lease.claim.request, text)
                 raise Postponed(f"message {message.message_id} has cost workers, and waits for another that has")
             if lease is None or not self.leases.start(lease):
                 self._give_way(guarded)
@@ -156,13 +160,13 @@ class Guard:
                 return True
             # It was suspended, or it must leave a trace before it starts.
             claim, asked_at = lease.claim, time.monotonic()
-            if self._patiently(partial(self._store().mark, claim), message):
+            if self.patiently(partial(self._store().mark, claim), message):
                 lease.good_until = asked_at + claim.request.lease_ms / 1000
                 return True
             self._give_way(guarded)
             self.leases.end(lease)
             guarded.lease = guarded.answer = None
-            guarded.request = replace(guarded.request, token=_token())
+            guarded.request = replace(guarded.request, token=new_token())
         return True
 
     def leave(self, guarded: Guarded) -> Outcome | None:
@@ -209,6 +213,20 @@ class Guard:
         guarded.request = None
         self.count("unprotected", request, "it runs without its key, since the store does not answer")
         return True
+
+    def patiently(self, call: Callable[[], R], message: dramatiq.MessageProxy) -> R:
+        """Return what *call* returns, once the store answers.
+
+        Raises:
+            GivenBack, TryLater: the worker stops while *message* waits for it.
+        """
+        while True:
+            try:
+                return call()
+            except StoreUnavailable as error:
+                log.warning("message %s waits: %s", message.message_id, error)
+                if self._stopping.wait(PROBE_EVERY_S):
+                    _give_back(message, str(error))
 
     def count(self, what: str, request: Request, text: str) -> None:
         """Count what became of a message, and say it in one line."""
@@ -259,17 +277,7 @@ class Guard:
                 if not self.runs_unprotected(guarded):
                     raise
 
-        self._patiently(ask, message)
-
-    def _patiently(self, call: Callable[[], R], message: dramatiq.MessageProxy) -> R:
-        """Return what *call* returns, once the store answers."""
-        while True:
-            try:
-                return call()
-            except StoreUnavailable as error:
-                log.warning("message %s waits: %s", message.message_id, error)
-                if self._stopping.wait(PROBE_EVERY_S):
-                    _give_back(message, str(error))
+        self.patiently(ask, message)
 
 
 def _give_back(message: dramatiq.MessageProxy, reason: str) -> None:
@@ -296,7 +304,7 @@ def _request(policy: Policy, actor: dramatiq.Actor[..., Any], message: dramatiq.
         scope=policy.scope,
         key=key,
         owner=message.message_id,
-        token=_token(),
+        token=new_token(),
         fingerprint=print_,
         lease_ms=policy.lease_ms,
         ttl_ms=policy.ttl_ms,
@@ -315,7 +323,7 @@ def _watch(policy: Policy, message: dramatiq.Message[Any]) -> Request:
         scope=scope,
         key=message.message_id,
         owner=message.message_id,
-        token=_token(),
+        token=new_token(),
         lease_ms=policy.lease_ms,
         ttl_ms=policy.ttl_ms,
         max_losses=policy.max_losses,
@@ -332,5 +340,6 @@ def _restored(
         raise InvalidKey(f"actor {message.actor_name!r}: {error}") from error
 
 
-def _token() -> str:
+def new_token() -> str:
+    """Return a name for a delivery that no other has."""
     return secrets.token_hex(8)

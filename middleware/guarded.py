@@ -35,7 +35,8 @@ class Guarded:
         watched: it is not guarded, and only the workers are counted that it has cost.
         answer: what the store has said.
         lease: the claim that the delivery holds.
-        postponed: it lets another end before it starts, and looks again later.
+        postponed_ms: it lets another end before it starts, and looks again in so many milliseconds.
+        skipped: why neither it nor a copy of it is to run; empty if it may.
         retry_ms: in how many milliseconds another attempt follows this one, once that is decided.
         outcome: how its claim has ended; it is yet to be recorded.
         good_until: when the lease of that claim ends, by the monotonic clock, in seconds.
@@ -47,7 +48,8 @@ class Guarded:
     watched: bool = False
     answer: Answer | None = None
     lease: Lease | None = None
-    postponed: bool = False
+    postponed_ms: int | None = None
+    skipped: str = ""
     retry_ms: int | None = None
     outcome: Outcome | None = None
     good_until: float = 0.0

@@ -16,17 +16,15 @@ from middleware.age_limit import note_due
 from middleware.attempt import Attempt, set_current
 from middleware.callbacks import Callbacks
 from middleware.failure import Failure, Reason, failure_of, give_up, traceback_in
-from middleware.guard import Guard
+from middleware.guard import LOOK_AGAIN_MS, Guard
 from middleware.guarded import SUSPECT, Guarded, concludes
 from middleware.keys import InvalidKey
 from middleware.options import InvalidPolicy
 from middleware.policy import OPTIONS, Defaults
-from middleware.results import UNSTORED, encode_result, value_of
+from middleware.results import UNSTORED, encode_result, encode_skip, is_skip, value_of
 from middleware.stores import WORKER_LOST, Answer, Ending, Store, Verdict
 from middleware.trail import retries_of
 
-# The longest that a message waits for the key that another holds before it looks again, in milliseconds.
-LOOK_AGAIN_MS = 1_000
 # By so much a retry may come before the store finds it due, in milliseconds: the clocks of those who hold it differ.
 EARLY_MS = 1_000
 
@@ -147,16 +145,17 @@ class Idempotency(Middleware):
             if message.failed:
                 retries = retries_of(message)
                 self.guard.end(guarded, Ending.FAILED, error=_error_of(message), retries=retries)
-            elif guarded.postponed:
-                text = f"another that has cost workers runs here; it looks again in {LOOK_AGAIN_MS} ms"
-                self.guard.count("later", guarded.lease.claim.request, text)
-                self.guard.end(guarded, Ending.ABANDONED)
-                self._look_again(broker, message, guarded, LOOK_AGAIN_MS)
+            elif guarded.skipped:
+                self.guard.end(guarded, Ending.DONE, result=encode_skip(guarded.skipped))
             else:
-                self.guard.end(guarded, Ending.ABANDONED if _is_requeued(message) else Ending.FORGOTTEN)
+                is_kept = guarded.postponed_ms is not None or _is_requeued(message)
+                self.guard.end(guarded, Ending.ABANDONED if is_kept else Ending.FORGOTTEN)
+            self._look_again(broker, message, guarded)
             self._record(guarded, message)
         elif guarded.answer is not None and guarded.answer.verdict is not Verdict.RUN:
             self._follow(broker, message, guarded, guarded.answer)
+        else:
+            self._look_again(broker, message, guarded)
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Start to renew leases."""
@@ -196,7 +195,8 @@ class Idempotency(Middleware):
         if answer.verdict is Verdict.BUSY and not message.failed:
             if same or guarded.policy.on_duplicate == "wait" or _has_followers(broker, message):
                 delay = answer.remaining_ms + 1 if same else min(answer.remaining_ms + 1, LOOK_AGAIN_MS)
-                self._look_again(broker, message, guarded, delay)
+                guarded.postponed_ms = delay
+                self._look_again(broker, message, guarded)
                 self.guard.count("later", request, f"message {answer.owner} holds it; it looks again in {delay} ms")
             else:
                 self.guard.count("duplicate", request, f"message {answer.owner} holds it")
@@ -210,16 +210,17 @@ class Idempotency(Middleware):
         else:
             self.guard.count(answer.verdict, request, str(message.options.get("traceback")))
 
-    def _look_again(
-        self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, guarded: Guarded, delay: int
-    ) -> None:
-        guarded.postponed = True
+    def _look_again(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, guarded: Guarded) -> None:
+        if guarded.postponed_ms is None or message.failed:
+            return
         if guarded.watched:
             message.options[SUSPECT] = True
         note_due(message)
-        broker.enqueue(message._message, delay=delay)
+        broker.enqueue(message._message, delay=guarded.postponed_ms)
 
     def _succeed(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, answer: Answer) -> None:
+        if is_skip(answer.result):
+            return
         try:
             result = value_of(answer.result)
         except ResultError as error:

@@ -78,6 +78,16 @@ def encode_result(value: object, limit_bytes: int = MAX_RESULT_BYTES, *, of: str
     return text
 
 
+def encode_skip(reason: str) -> str:
+    """Return the text by which a record keeps that its message was skipped, because of *reason*."""
+    return json.dumps({"skipped": reason})
+
+
+def is_skip(text: str) -> bool:
+    """Return whether :func:`encode_skip` made *text*."""
+    return text.startswith('{"skipped":')
+
+
 def value_of(text: str, *, of: str = "the result") -> Any:
     """Return the value, in JSON's types, that :func:`encode_result` made *text* of.
 
@@ -95,6 +105,8 @@ def value_of(text: str, *, of: str = "the result") -> Any:
             return value
         case {"oversize": int(size)}:
             raise ResultTooLarge(f"{of} was {size:,} bytes, too large to be kept; store the data and return its id")
+        case {"skipped": reason}:
+            raise ResultNotStored(f"{of} is none: it was skipped: {reason}")
         case {"unstored": reason}:
             raise ResultNotStored(f"{of} is not kept: {reason}")
         case _:

@@ -29,8 +29,8 @@ Record = Callable[[dramatiq.Broker, str, bytes], None]
 class TickRuns(Middleware):
     """Records how the message of a tick ended: done, failed for good, or skipped by another middleware.
 
-    An attempt that is tried again is no end, and a copy of a message that is done already is no run. Who skips a
-    message can say why in its attribute ``skip_reason``.
+    An attempt that is tried again is no end, and a copy of a message that is done already is no run; nor is one that
+    looks again later. Who skips a message can say why in its attribute ``skip_reason``.
 
     Args:
         record: called with the broker, the pace of the schedule and the record, while the attempt ends; what it
@@ -42,7 +42,7 @@ class TickRuns(Middleware):
 
     def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Note when the attempt starts."""
-        if _tick(message) is not None:
+        if tick_of(message) is not None:
             message.tick_started = (time.time_ns() // 1_000_000, time.monotonic())  # type: ignore[attr-defined]
 
     def after_process_message(
@@ -60,12 +60,12 @@ class TickRuns(Middleware):
 
     def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Record that another middleware has skipped it."""
-        if not message.failed and not _is_copy(message) and not getattr(message, "requeue", False):
+        if not (message.failed or getattr(message, "requeue", False) or _is_copy(message) or _is_postponed(message)):
             self._note(broker, message, "skipped", error=text_of(vars(message).get("skip_reason", ""), LONGEST))
 
     def before_nack(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Record a failure: whatever fails for good passes here."""
-        if _tick(message) is not None and not _is_closed(message):
+        if tick_of(message) is not None and not _is_closed(message):
             failure = failure_of(message)
             self._note(broker, message, "failed", error=f"{failure.type}: {failure.message}")
 
@@ -78,7 +78,7 @@ class TickRuns(Middleware):
         result: str = "",
         error: str = "",
     ) -> None:
-        tick = _tick(message)
+        tick = tick_of(message)
         if tick is None:
             return
         started, since = vars(message).get("tick_started", (None, None))
@@ -100,7 +100,8 @@ class TickRuns(Middleware):
         self._record(broker, str(tick.get("pace", DEFAULT_PACE)), run.encode())
 
 
-def _tick(message: dramatiq.MessageProxy) -> Mapping[str, Any] | None:
+def tick_of(message: dramatiq.MessageProxy) -> Mapping[str, Any] | None:
+    """Return what *message* says of its tick; None if it is that of none."""
     tick = message.options.get(OPTION)
     # Anybody could have put anything there.
     return tick if isinstance(tick, Mapping) and "schedule" in tick and "time" in tick else None
@@ -110,6 +111,12 @@ def _is_copy(message: dramatiq.MessageProxy) -> bool:
     """Return whether its key has not let it run."""
     guarded: Guarded | None = vars(message).get("guarded")
     return guarded is not None and guarded.answer is not None and guarded.answer.verdict is not Verdict.RUN
+
+
+def _is_postponed(message: dramatiq.MessageProxy) -> bool:
+    """Return whether it lets another end before it starts."""
+    guarded: Guarded | None = vars(message).get("guarded")
+    return guarded is not None and guarded.postponed_ms is not None
 
 
 def _is_closed(message: dramatiq.MessageProxy) -> bool:
@@ -127,7 +134,7 @@ def _attempt(message: dramatiq.MessageProxy, outcome: Outcome) -> int:
 
 def _keeps_results(message: dramatiq.MessageProxy) -> bool:
     guarded: Guarded | None = vars(message).get("guarded")
-    return _tick(message) is not None and (guarded is None or guarded.policy.store_results)
+    return tick_of(message) is not None and (guarded is None or guarded.policy.store_results)
 
 
 def _value(kept: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, get_args
 from periodic.errors import ScheduleError
 from periodic.suggestion import did_you_mean
 
-Overlap = Literal["allow"]
+Overlap = Literal["allow", "skip", "queue_one"]
 
 # A name travels in headers and in the watermark, which must fit into one frame; 255 is what AMQP's own names may have.
 LONGEST_NAME = 255
@@ -33,7 +33,8 @@ class ScheduleOptions(TypedDict, total=False):
             second late is not missed.
         coalesce: whether of ticks missed for longer only the latest is enqueued; default True.
         cap: how many of them at most are enqueued with ``coalesce=False``, the latest ones; default 100.
-        overlap: while the job of an earlier tick is not done, ``allow`` another beside it; this release has no other.
+        overlap: while a run of the schedule goes on, ``allow`` another beside it, the default; ``skip`` the tick; or
+            ``queue_one``: one tick waits for its end, and those beyond it are skipped. What is skipped is recorded.
         start: no tick has an earlier time.
         end: every tick has an earlier time.
     """
@@ -90,12 +91,10 @@ def one_of(choice: object, value: object, who: str, option: str) -> Any:
     Raises:
         ScheduleError: it is none of them.
     """
-    names = get_args(choice)
-    if value not in names:
-        hint = did_you_mean(value, names) if isinstance(value, str) else ""
-        allowed = f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
-        raise ScheduleError(f"{who}: {option}={value!r} must be {allowed}{hint}")
-    return value
+    try:
+        return _one_of(choice)(value)
+    except _Wrong as wrong:
+        raise ScheduleError(f"{who}: {option}={value!r} {wrong}") from None
 
 
 class _Wrong(Exception):
@@ -166,10 +165,16 @@ def _a_moment(value: object) -> datetime:
     return value.astimezone(UTC)
 
 
-def _an_overlap(value: object) -> str:
-    if value not in get_args(Overlap):
-        raise _Wrong("must be 'allow': this release has no other")
-    return str(value)
+def _one_of(choice: object) -> Callable[[object], Any]:
+    names = get_args(choice)
+
+    def check(value: object) -> object:
+        if value not in names:
+            hint = did_you_mean(value, names) if isinstance(value, str) else ""
+            raise _Wrong(f"must be {', '.join(map(repr, names[:-1]))} or {names[-1]!r}{hint}")
+        return value
+
+    return check
 
 
 _CHECKS: dict[str, Callable[[object], Any]] = {
@@ -182,7 +187,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "catch_up": _a_duration(_YEAR),
     "coalesce": _a_flag,
     "cap": _an_int(0, 10_000),
-    "overlap": _an_overlap,
+    "overlap": _one_of(Overlap),
     "start": _a_moment,
     "end": _a_moment,
 }

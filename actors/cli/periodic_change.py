@@ -22,6 +22,7 @@ class Gap(StrEnum):
     """What a time does that the clocks leave out."""
 
     END = "end"
+    SKIP = "skip"
 
 
 class Repeat(StrEnum):
@@ -33,9 +34,11 @@ class Repeat(StrEnum):
 
 
 class Overlap(StrEnum):
-    """What a tick does while the job of an earlier one is not done."""
+    """What a tick does while a run of its schedule goes on."""
 
     ALLOW = "allow"
+    SKIP = "skip"
+    QUEUE_ONE = "queue_one"
 
 
 Actor = Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Which actor its ticks run.")]
@@ -59,7 +62,7 @@ Coalesce = Annotated[
     bool | None, typer.Option("--coalesce/--no-coalesce", help="Of older ones, whether only the latest is.")
 ]
 Cap = Annotated[int | None, typer.Option("--cap", metavar="N", help="How many of them at most, with --no-coalesce.")]
-OverlapOf = Annotated[Overlap | None, typer.Option("--overlap", help="While the job of an earlier tick is not done.")]
+OverlapOf = Annotated[Overlap | None, typer.Option("--overlap", help="While a run of the schedule goes on.")]
 Start = Annotated[str | None, typer.Option("--start", metavar="TIME", help="No tick is earlier; ISO 8601.")]
 End = Annotated[str | None, typer.Option("--end", metavar="TIME", help="Every tick is earlier; ISO 8601.")]
 

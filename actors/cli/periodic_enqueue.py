@@ -163,17 +163,24 @@ def _is_asked() -> bool:
 
 
 def _warnings(schedule: Schedule, first: datetime, now: datetime) -> list[str]:
-    """Return why a tick that has run may run again."""
+    """Return why ticks that have run may run again, and others not at all."""
+    warnings = [why for why in [_why_again(schedule, first, now)] if why]
+    if schedule.overlap != "allow":
+        warnings.append(f"overlap={schedule.overlap}: ticks that find a run of {schedule.name} going on are skipped")
+    return warnings
+
+
+def _why_again(schedule: Schedule, first: datetime, now: datetime) -> str:
     actor = broker.get_actor(schedule.actor)
     policy = getattr(actor, "policy", None) or Policy.of(
         actor.options, actor.fn, actor.actor_name, idempotency_defaults()
     )
     if not policy.idempotent:
-        return [f"{schedule.actor} has idempotent=False: every tick runs, also those that have run"]
+        return f"{schedule.actor} has idempotent=False: every tick runs, also those that have run"
     oldest = now - timedelta(milliseconds=policy.ttl_ms)
     if first >= oldest:
-        return []
-    return [
+        return ""
+    return (
         f"keys of {schedule.actor} are remembered for {duration(policy.ttl_ms)}: ticks that ran before "
         f"{in_short(oldest)} run again (idempotency_ttl)"
-    ]
+    )

@@ -97,6 +97,8 @@ def _result_in_words(record: Record) -> str:
             return json.dumps(value)
         case {"oversize": size}:
             return f"not kept: {size} bytes are too many"
+        case {"skipped": reason}:
+            return printable(f"skipped: {reason}")
         case {"unstored": reason}:
             return f"not kept: {reason}"
     return printable(record.result)

@@ -31,7 +31,7 @@ class EveryHour:
         return now
 
 
-@actor(periodic={"hourly": EveryHour(), "daily": cron("@daily"), "named": trigger(EveryHour(), overlap="allow")})
+@actor(periodic={"hourly": EveryHour(), "daily": cron("@daily"), "named": trigger(EveryHour(), overlap="queue_one")})
 async def fetch(url: str = "") -> bytes:
     return url.encode()
 
@@ -47,7 +47,7 @@ async def fetch(url: str = "") -> bytes:
         catch_up=60_000,
         coalesce=False,
         cap=10,
-        overlap="allow",
+        overlap="skip",
         end=datetime(2030, 1, 1, tzinfo=UTC),
     ),
     idempotency_key="bill:{account}",

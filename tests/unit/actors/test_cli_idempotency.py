@@ -191,6 +191,7 @@ def test_show_says_all_that_is_known(application: Application, keys: Keys) -> No
         ("", None, "null"),
         ('{"value":{"id":7}}', {"value": {"id": 7}}, '{"id": 7}'),
         ('{"oversize":70000}', {"oversize": 70_000}, "not kept: 70000 bytes are too many"),
+        ('{"skipped":"overlap"}', {"skipped": "overlap"}, "skipped: overlap"),
         ('{"unstored":"a set"}', {"unstored": "a set"}, "not kept: a set"),
         ("no JSON", "no JSON", "no JSON"),
     ],

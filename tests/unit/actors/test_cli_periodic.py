@@ -27,7 +27,7 @@ TASKS = """
     @actor(periodic=every(hours=1), idempotency_key="hour", idempotency_ttl=7_200_000)
     def hourly() -> None: ...
 
-    @actor(periodic=every(hours=1), idempotent=False)
+    @actor(periodic=every(hours=1, overlap="skip"), idempotent=False)
     def careless() -> None: ...
 
     @actor
@@ -374,7 +374,7 @@ def test_an_order_of_which_nobody_knows_whether_it_was_carried_out_is_audited_as
 ALL_OPTIONS = (
     "--actor charge --cron '0 9 * * *' --timezone Asia/Tokyo --gap skip --repeat last --args '[1]' "
     "--kwargs '{\"a\": 2}' --queue reports --priority 3 --jitter 5s --catch-up 1h --no-coalesce --cap 7 "
-    "--overlap allow --start 2030-01-01T09:00:00+09:00 --end 2031-01-01T00:00:00Z"
+    "--overlap queue_one --start 2030-01-01T09:00:00+09:00 --end 2031-01-01T00:00:00Z"
 )
 
 
@@ -397,7 +397,7 @@ def test_add_says_all_that_a_declaration_can(shop: Shop) -> None:
         "catch_up": 3_600_000,
         "coalesce": False,
         "cap": 7,
-        "overlap": "allow",
+        "overlap": "queue_one",
         "start": "2030-01-01T00:00:00+00:00",
         "end": "2031-01-01T00:00:00+00:00",
     }
@@ -570,9 +570,12 @@ def test_it_warns_where_keys_are_forgotten_by_then(shop: Shop) -> None:
     assert shop.told("backfill", "hourly", "--from", ago(3600), "--dry-run")["warnings"] == []
 
 
-def test_it_warns_where_there_are_no_keys(shop: Shop) -> None:
+def test_it_warns_where_there_are_no_keys_and_where_ticks_are_skipped(shop: Shop) -> None:
     told = shop.told("backfill", "careless", "--from", ago(3600), "--dry-run")
-    assert told["warnings"] == ["careless has idempotent=False: every tick runs, also those that have run"]
+    assert told["warnings"] == [
+        "careless has idempotent=False: every tick runs, also those that have run",
+        "overlap=skip: ticks that find a run of careless going on are skipped",
+    ]
 
 
 @pytest.mark.parametrize(

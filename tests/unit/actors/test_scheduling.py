@@ -68,6 +68,13 @@ def test_it_says_of_which_schedule_and_time_it_is(broker: RabbitmqBroker) -> Non
     assert tick["time"] == "2030-01-01T01:00:00+00:00"
 
 
+@pytest.mark.parametrize("policy", ["skip", "queue_one"])
+def test_it_says_what_is_done_where_runs_overlap(broker: RabbitmqBroker, policy: str) -> None:
+    declare(broker)
+    tick = json.loads(publication(broker, hourly(overlap=policy), TICK).body)["options"]["tick"]
+    assert tick["overlap"] == policy
+
+
 def test_the_queue_and_the_priority_of_the_schedule_go_before_the_actors(broker: RabbitmqBroker) -> None:
     declare(broker)
     made = publication(broker, hourly(queue="slow", priority=7), TICK)

@@ -64,9 +64,9 @@ def test_arguments_are_kept_apart_from_what_was_given() -> None:
 
 
 def test_each_kind_of_schedule_takes_the_same_options() -> None:
-    specs = cron("* * * * *", overlap="allow"), every(hours=1, overlap="allow"), at(NOON, overlap="allow")
+    specs = cron("* * * * *", overlap="skip"), every(hours=1, overlap="queue_one"), at(NOON, overlap="allow")
 
-    assert [spec.schedule("nightly", "report").overlap for spec in specs] == ["allow"] * 3
+    assert [spec.schedule("nightly", "report").overlap for spec in specs] == ["skip", "queue_one", "allow"]
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_each_kind_of_schedule_takes_the_same_options() -> None:
         ),
         ({"coalesce": 1}, "coalesce=1 must be True or False"),
         ({"cap": -1}, "cap=-1 must be an int from 0 to 10,000"),
-        ({"overlap": "skip"}, "overlap='skip' must be 'allow': this release has no other"),
-        ({"overlap": None}, "overlap=None must be 'allow': this release has no other"),
+        ({"overlap": "skp"}, "overlap='skp' must be 'allow', 'skip' or 'queue_one', did you mean 'skip'?"),
+        ({"overlap": None}, "overlap=None must be 'allow', 'skip' or 'queue_one'"),
         (
             {"start": datetime(2026, 1, 1)},
             "start=datetime.datetime(2026, 1, 1, 0, 0) has no time zone; use datetime(…, tzinfo=UTC), "

@@ -125,6 +125,7 @@ def test_the_same_declaration_has_the_same_fingerprint() -> None:
         schedule(catch_up=MINUTE * 2),
         schedule(coalesce=False),
         schedule(cap=1),
+        schedule(overlap="skip"),
         schedule(start=BEGIN),
         schedule(end=BEGIN),
     ],
