@@ -27,6 +27,7 @@ from services.broker import RabbitMQ
 from services.deadline import until
 from tests.faults import once
 from tests.faults.effects import Effects
+from tests.faults.replica import Replica
 from tests.faults.worker import Worker
 
 QUEUE = "default"
@@ -82,6 +83,7 @@ class Deployment:
         self.lease_s = lease_ms / 1000
         self.workers: list[Worker] = []
         self.killed: dict[int, float] = {}
+        self._schedulers: list[Replica] = []
         self.effects = Effects(folder / "effects")
         self.store = RedisStore(redis_url, prefix=f"{prefix}actors:")
         self._topology = Topology(queue_type=queue_type, prefix=prefix)
@@ -118,6 +120,12 @@ class Deployment:
         self.workers.append(Worker(self._module, self._env, log_file))
         return self.workers[-1]
 
+    def start_scheduler(self) -> None:
+        """Start a scheduler of the module, and wait until it leads."""
+        replica = Replica(["-m", "periodic", self._module], self._env, self._folder / "scheduler.log")
+        self._schedulers.append(replica)
+        until(lambda: replica.leads, seconds=60, what="a leader")
+
     def kill(self, worker: Worker) -> None:
         worker.kill()
         self.killed[worker.group] = time.time()
@@ -153,7 +161,9 @@ class Deployment:
             killer.join()
 
     def stop(self) -> None:
-        """SIGTERM the workers, which record and ack what has ended, and wait for them."""
+        """SIGTERM the schedulers, then the workers, which record and ack what has ended, and wait for them."""
+        for replica in self._schedulers:
+            replica.stop()
         for worker in self.running():
             worker.terminate()
         for worker in self.running():
@@ -213,6 +223,8 @@ class Deployment:
         return Counter(each for worker in self.workers for each in re.findall(f" {what}: message (\\S+)", worker.log()))
 
     def close(self) -> None:
+        for replica in self._schedulers:
+            replica.kill()
         for worker in self.workers:
             worker.kill()
         self.broker.close()

@@ -21,19 +21,19 @@ ATTEMPTS = 3
 @actor(actor_name="once_count", max_retries=0)
 def count(key: str, pause_ms: int = 0) -> int:
     """Take *pause_ms* milliseconds for *key*, and return the fence of this run; copies of a message are one."""
-    return _effect(key, pause_ms)
+    return effect(key, pause_ms)
 
 
 @actor(actor_name="once_charge", max_retries=0, idempotency_key="{key}")
 def charge(key: str, pause_ms: int = 0) -> int:
     """Do what ``count`` does; messages with the same key are one."""
-    return _effect(key, pause_ms)
+    return effect(key, pause_ms)
 
 
 @actor(actor_name="once_falter")
 def falter(key: str, pause_ms: int) -> int:
     """Do what ``count`` does, and then fail, unless an earlier run may have come as far."""
-    fence = _effect(key, 0 if current().maybe_ran else pause_ms)
+    fence = effect(key, 0 if current().maybe_ran else pause_ms)
     if not current().maybe_ran:
         raise RuntimeError("the first run fails")
     return fence
@@ -43,7 +43,7 @@ def falter(key: str, pause_ms: int) -> int:
 def stumble(key: str, pause_ms: int = 0) -> None:
     """Fail twice, and then succeed; each attempt is an effect of its own, ``KEY#NUMBER``."""
     number = current().number
-    _effect(f"{key}#{number}", pause_ms)
+    effect(f"{key}#{number}", pause_ms)
     if number < ATTEMPTS:
         raise RuntimeError(f"attempt {number} fails")
 
@@ -68,31 +68,32 @@ def second(key: str, pause_ms: int = 0) -> int:
     """Fail for good; do what ``count`` does when it is replayed."""
     if not current().message.options.get("replays"):
         raise RuntimeError("not before it is replayed")
-    return _effect(key, pause_ms)
+    return effect(key, pause_ms)
 
 
 @actor(actor_name="once_succeeded", max_retries=0)
 def succeeded(message: dict[str, Any], result: None) -> None:
     """Have the effect ``succeeded:KEY``, of the message's key."""
-    _effect(f"succeeded:{message['args'][0]}", 0)
+    effect(f"succeeded:{message['args'][0]}", 0)
 
 
 @actor(actor_name="once_failed", max_retries=0)
 def failed(message: dict[str, Any], error: dict[str, str]) -> None:
     """Have the effect ``failed:KEY:REASON``."""
-    _effect(f"failed:{message['args'][0]}:{error['reason']}", 0)
+    effect(f"failed:{message['args'][0]}:{error['reason']}", 0)
 
 
 @actor(actor_name="once_exhausted", max_retries=0)
 def exhausted(message: dict[str, Any], limits: dict[str, int]) -> None:
     """Have the effect ``exhausted:KEY:RETRIES``."""
-    _effect(f"exhausted:{message['args'][0]}:{limits['retries']}", 0)
+    effect(f"exhausted:{message['args'][0]}:{limits['retries']}", 0)
 
 
 ACTORS = (count, charge, falter, stumble, end, second, succeeded, failed, exhausted)
 
 
-def _effect(key: str, pause_ms: int) -> int:
+def effect(key: str, pause_ms: int) -> int:
+    """Begin the work of *key*, and end it after *pause_ms* milliseconds; return the fence of this run."""
     _note("begin", key)
     time.sleep(pause_ms / 1000)
     _note("end", key)

@@ -14,7 +14,11 @@ from typing import Any
 
 import pika
 
+from actors.brokers.admin import Admin
+from actors.brokers.nodes import Nodes
 from actors.brokers.topology import Topology
+from actors.tick_records import TickRecords
+from middleware import TickRun
 from periodic.pace import Pace
 from periodic.tick import Tick
 from services.deadline import until
@@ -85,6 +89,11 @@ class Shop:
         """The outcome of each tick of a schedule, as ``history`` shows it."""
         return {event["tick"]: event["outcome"] for event in self.json("history", name, "--limit", "1000")["events"]}
 
+    def runs(self, *names: str) -> list[TickRun]:
+        """What workers have recorded of schedules, in less time than a command takes to start."""
+        with Admin(Nodes([self.project.env["ACTORS_BROKER_URL"]]), timeout_s=20) as admin:
+            return TickRecords(admin, Topology("quorum", self.project.prefix)).runs(set(names))
+
     @contextmanager
     def scheduler(self, **env: str) -> Iterator[Path]:
         """Run a replica that says that it is connected; gives its log."""
@@ -111,10 +120,11 @@ class Shop:
             os.kill(int(named[1]), signal.SIGCONT)
 
     @contextmanager
-    def worker(self) -> Iterator[Path]:
+    def worker(self, *, beside: int = 0) -> Iterator[Path]:
+        """Run a worker, *beside* so many others; gives its log."""
         with self.project.process("-m", "dramatiq", "actors", "--processes", "1", "--threads", "2") as log:
             with self._looking(self._queue) as look:
-                until(lambda: look().consumer_count, seconds=30, what="the worker's consumer")
+                until(lambda: look().consumer_count == beside + 1, seconds=30, what="the worker's consumer")
             yield log
 
     @contextmanager
