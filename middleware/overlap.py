@@ -26,8 +26,6 @@ SKIP, QUEUE_ONE = "skip", "queue_one"
 LINE_MS = 10_000
 # How long the end of a run waits for a store that does not answer, in seconds. Untold, it is over a lease later.
 TELL_FOR_S = 5.0
-# A run that takes its workers with it is ended by its own key.
-_NEVER_POISON = 1_000_000
 
 
 class Overlaps(SkipMessage):
@@ -99,7 +97,6 @@ class Overlap(Middleware):
             return  # its actor runs without protection while the store does not answer
         if slot.lease is not None:
             vars(message)["slot"] = slot
-            self._guard.leases.start(slot.lease)
             if ahead is not None and ahead.owner == message.message_id:
                 self._guard.record(Outcome(Claim(line, ahead.fence), Ending.FORGOTTEN), good_until=0.0)
             return
@@ -148,7 +145,8 @@ class Overlap(Middleware):
 
 
 def _request(what: str, schedule: str, lease_ms: int, message: dramatiq.MessageProxy) -> Request:
-    # Its key is the message id, lest the store take it for the key that the message has of its own.
+    # Its key is the message id, lest the store take it for the key that the message has of its own. Its start is never
+    # marked: a run that takes its workers with it is ended by its own key.
     return Request(
         digest=digest(f"overlap:{what}", schedule),
         scope=f"overlap:{schedule}",
@@ -157,5 +155,4 @@ def _request(what: str, schedule: str, lease_ms: int, message: dramatiq.MessageP
         token=new_token(),
         lease_ms=lease_ms,
         ttl_ms=lease_ms,
-        max_losses=_NEVER_POISON,
     )

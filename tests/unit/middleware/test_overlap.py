@@ -304,6 +304,17 @@ def test_a_dead_letter_that_is_replayed_is_not_skipped(nightly: Schedule, stub_b
     assert nightly.ran == [2]
 
 
+def test_what_has_begun_leaves_the_place_in_line_to_whoever_has_it(nightly: Schedule) -> None:
+    nightly.policy = "queue_one"
+    held = held_by("m1")
+    nightly.come(2)
+    free(held)
+    nightly.tick(3, replays=1)
+    work_off()
+    nightly.come(4)
+    assert (nightly.ran, nightly.ends()[1:]) == ([3], [("m4", "skipped")])
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_killed_worker_frees_the_slot_after_one_lease(
     nightly: Schedule, stub_broker: StubBroker, policy: str
@@ -342,6 +353,9 @@ def test_the_copy_of_a_killed_run_waits_for_the_one_that_has_taken_its_slot(
     stub_broker.clock.advance(LEASE)
     held = held_by("m2")
     nightly.come(1)
+    assert (len(enqueued()), nightly.ends()) == (1, [])
+    stub_broker.clock.advance(LOOK_AGAIN)
+    work_off()
     assert (len(enqueued()), nightly.ends()) == (1, [])
     free(held)
     work_off(with_delays=True)
@@ -463,9 +477,11 @@ def worker(stub_broker: StubBroker, silent: Silent) -> Iterator[dramatiq.Worker]
         worker.stop()
 
 
+@pytest.mark.parametrize("idempotent", [True, False])
 def test_a_tick_waits_for_a_store_that_does_not_answer(
-    nightly: Schedule, stub_broker: StubBroker, silent: Silent, worker: dramatiq.Worker
+    nightly: Schedule, stub_broker: StubBroker, silent: Silent, worker: dramatiq.Worker, idempotent: bool
 ) -> None:
+    nightly.declare(idempotent=idempotent)
     nightly.tick(1)
     until(lambda: silent.asked > 3, seconds=10, what="questions to the silent store")
     assert nightly.ran == []
@@ -489,6 +505,27 @@ def test_an_actor_that_runs_without_protection_in_an_outage_runs_without_its_slo
     nightly.declare(on_outage="run")
     nightly.come(1)
     assert nightly.ran == [1]
+
+
+class Deaf(MemoryStore):
+    """A store that can't be told that a run has ended."""
+
+    def exchange(self, outcomes: Any, requests: Any) -> Any:
+        if any(outcome.claim.request.digest == SLOT for outcome in outcomes):
+            raise StoreUnavailable("it is silent")
+        return super().exchange(outcomes, requests)
+
+
+def test_a_run_whose_end_can_not_be_told_is_done_and_over_a_lease_later(
+    nightly: Schedule, stub_broker: StubBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlap, "TELL_FOR_S", 0.0)
+    assembly.swap_store(Deaf(lambda: int(stub_broker.clock.now().timestamp() * 1000)))
+    nightly.come(1)
+    nightly.come(2)
+    stub_broker.clock.advance(LEASE)
+    nightly.come(3)
+    assert nightly.ends() == [("m1", "done"), ("m2", "skipped"), ("m3", "done")]
 
 
 class Broken(MemoryStore):
