@@ -81,8 +81,7 @@ class Overlap(Middleware):
         if exception is None or message.failed:
             self._leave(message, Ending.FORGOTTEN)
         else:
-            delay_ms = (trail_of(message) or [{}])[-1].get("delay") or 0
-            self._leave(message, Ending.WAITING, due_ms=max(0, delay_ms - EARLY_MS))
+            self._leave(message, Ending.WAITING, due_ms=_pause_ms(message))
 
     def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """End a run that another middleware has skipped after all; keep the slot for one that comes again."""
@@ -105,9 +104,8 @@ class Overlap(Middleware):
             waits, delay_ms = True, answer.remaining_ms + 1
         elif has_begun or policy == QUEUE_ONE:
             waits = self._guard.patiently(partial(self._line_up, line), message) or has_begun
-        why = (
-            f"the run of message {answer.owner} goes on" if answer else f"message {ahead and ahead.owner} waits already"
-        )
+        why = f"message {ahead.owner} waits already" if ahead else ""
+        why = f"the run of message {answer.owner} goes on" if answer else why
         if waits:
             own.postponed_ms = delay_ms
             self._guard.count("later", slot.request, f"{why}; it looks again in {delay_ms} ms")
@@ -142,6 +140,13 @@ class Overlap(Middleware):
             self._guard.end(slot, ending, **details)
             if slot.outcome is not None:
                 self._guard.record(slot.outcome, good_until=min(slot.good_until, time.monotonic() + TELL_FOR_S))
+
+
+def _pause_ms(message: dramatiq.MessageProxy) -> int:
+    """Return until when the store is to keep the slot for the next attempt of *message*, from now."""
+    delay = (trail_of(message) or [{}])[-1].get("delay")
+    # Anybody could have put anything there, and a slot that is not left is renewed for ever.
+    return max(0, delay - EARLY_MS) if type(delay) is int else 0
 
 
 def _request(what: str, schedule: str, lease_ms: int, message: dramatiq.MessageProxy) -> Request:

@@ -16,7 +16,7 @@ from dramatiq.middleware import Middleware, SkipMessage
 from actors import actor, assembly
 from actors.errors import StubError
 from actors.testing import StubBroker, drain, enqueued
-from middleware import TickRun, TickRuns, guard, overlap
+from middleware import Retries, TickRun, TickRuns, guard, overlap
 from middleware.keys import digest
 from middleware.results import ResultNotStored
 from middleware.stores import Claim, Ending, MemoryStore, Store, StoreUnavailable
@@ -412,6 +412,20 @@ def test_what_another_middleware_skips_leaves_the_slot_and_what_comes_again_keep
     with pytest.raises(StubError) if requeues else nullcontext():
         drain(raises=False, limit=1)
     assert (state(), nightly.ran) == (left, [])
+
+
+class Confusing(Middleware):
+    """Says nonsense of the attempts that have failed."""
+
+    def after_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, **_: Any) -> None:
+        message.options["attempts"] = [{"delay": "soon"}]
+
+
+def test_a_failed_attempt_is_over_whatever_is_said_of_it(nightly: Schedule, stub_broker: StubBroker) -> None:
+    stub_broker.add_middleware(Confusing(), before=Retries)
+    nightly.failing = 1
+    nightly.come(1)
+    assert state() == "waiting"
 
 
 @pytest.mark.parametrize("policy", POLICIES)
