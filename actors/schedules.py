@@ -15,7 +15,7 @@ from actors.encoding import dumps
 from actors.errors import ArgumentsError, DeclarationError
 from actors.json_forms import Refused
 from periodic.errors import ScheduleError
-from periodic.registry import declared, refuse_taken, schedules
+from periodic.registry import claim, declared
 from periodic.schedule import Schedule
 
 
@@ -28,9 +28,7 @@ def schedules_of(option: Any, actor_name: str, parameters: Parameters, broker: d
     """
     try:
         found = declared(option, actor_name)
-        others = schedules(broker) if found else {}
-        for schedule in found:
-            refuse_taken(schedule, others)
+        claim([schedule.name for schedule in found], actor_name, broker)
     except ScheduleError as invalid:
         raise DeclarationError(str(invalid)) from None
     return tuple(as_sent(schedule, parameters) for schedule in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import dramatiq
 
@@ -16,6 +17,10 @@ from periodic.schedule import Schedule
 # The option of an actor; once it is declared, a tuple of schedules.
 OPTION = "periodic"
 
+# The actors that were the last to declare schedules, by the names of these: to ask all actors for each name would take
+# a minute with ten thousand of them. One whose declaration has failed may be among them.
+_declaring: WeakKeyDictionary[dramatiq.Broker, dict[str, str]] = WeakKeyDictionary()
+
 
 def schedules(broker: dramatiq.Broker) -> dict[str, Schedule]:
     """Return the schedules that the actors of *broker* declare, by name.
@@ -26,9 +31,25 @@ def schedules(broker: dramatiq.Broker) -> dict[str, Schedule]:
     found: dict[str, Schedule] = {}
     for actor in broker.actors.values():
         for schedule in actor.options.get(OPTION, ()):
-            refuse_taken(schedule, found)
+            _refuse_taken(schedule, found)
             found[schedule.name] = schedule
     return found
+
+
+def claim(names: Iterable[str], actor: str, broker: dramatiq.Broker) -> None:
+    """Note that the schedules of *actor*, which is about to be declared on *broker*, have *names*.
+
+    Raises:
+        ScheduleError: a schedule of another actor has one of them.
+    """
+    owners = _declaring.setdefault(broker, {})
+    for name in names:
+        owner = broker.actors.get(owners.get(name, ""))
+        if owner is not None:
+            for other in owner.options.get(OPTION, ()):
+                if other.name == name:
+                    raise _taken(name, other.actor, actor)
+        owners[name] = actor
 
 
 def declared(option: Periodic | None, actor: str) -> tuple[Schedule, ...]:
@@ -42,23 +63,22 @@ def declared(option: Periodic | None, actor: str) -> tuple[Schedule, ...]:
     found: dict[str, Schedule] = {}
     for name, spec in _named(option, actor):
         schedule = spec.schedule(name, actor)
-        refuse_taken(schedule, found)
+        _refuse_taken(schedule, found)
         found[name] = schedule
     return tuple(found.values())
 
 
-def refuse_taken(schedule: Schedule, others: Mapping[str, Schedule]) -> None:
-    """Do nothing, if none of *others*, which are by name, has the name of *schedule*.
-
-    Raises:
-        ScheduleError: one has.
-    """
+def _refuse_taken(schedule: Schedule, others: Mapping[str, Schedule]) -> None:
     other = others.get(schedule.name)
     if other is not None:
-        raise ScheduleError(
-            f"periodic {schedule.name!r}: the name is taken by a schedule of actor {other.actor!r}; "
-            f"give that of actor {schedule.actor!r} another name="
-        )
+        raise _taken(schedule.name, other.actor, schedule.actor)
+
+
+def _taken(name: str, owner: str, actor: str) -> ScheduleError:
+    return ScheduleError(
+        f"periodic {name!r}: the name is taken by a schedule of actor {owner!r}; "
+        f"give that of actor {actor!r} another name="
+    )
 
 
 def _named(option: Periodic | None, actor: str) -> list[tuple[str, Spec]]:

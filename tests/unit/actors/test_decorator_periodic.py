@@ -152,6 +152,14 @@ def test_the_name_of_another_actors_schedule_is_refused(stub_broker: StubBroker)
     assert list(schedules(stub_broker)) == ["nightly"]
 
 
+def test_the_name_of_a_schedule_whose_actor_was_refused_is_free(stub_broker: StubBroker) -> None:
+    refusal(lambda: declare(actor_name="first", periodic={"nightly": cron("@daily", args=["too", "many"])}))
+
+    declare(actor_name="second", periodic={"nightly": cron("@hourly")})
+
+    assert [each.actor for each in schedules(stub_broker).values()] == ["second"]
+
+
 def test_a_misspelt_option_is_pointed_out(stub_broker: StubBroker) -> None:
     assert refusal(lambda: declare(periodc=cron("@daily"))).endswith("did you mean 'periodic'?")
 
