@@ -35,11 +35,14 @@ def read(channel: BlockingChannel, queue: Queue) -> Kept | None:
     """Return the newest message of *queue*, or None if there is none that nobody else has in hand."""
     newest: Kept | None = None
     tags: list[int] = []
-    # Between a publication and the drop of what it replaces there may be two.
-    while (got := channel.basic_get(queue.name))[0] is not None:
+    # Between a publication and the drop of what it replaces there may be two. RabbitMQ says whether there is another:
+    # to ask for it is a write to a quorum queue, for which a failover waits.
+    has_more = True
+    while has_more and (got := channel.basic_get(queue.name))[0] is not None:
         method, properties, body = got
         newest = Kept(method.routing_key, properties, body)
         tags.append(method.delivery_tag)
+        has_more = method.message_count > 0
     for tag in tags:
         # One by one: the baton is in hand on the same channel.
         channel.basic_nack(tag)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +41,7 @@ class Ledger:
 
     Args:
         channel: the one that holds the baton, with confirms; who does not hold it must not write.
-        aside: a channel of the same connection without confirms, for what a day could do without.
+        aside: opens a channel of the same connection without confirms, for what a day could do without.
         declaring: of the same connection.
         queues: exist.
 
@@ -49,9 +49,12 @@ class Ledger:
         AMQPError: from every method, when the connection or the channel has ended.
     """
 
-    def __init__(self, channel: BlockingChannel, aside: BlockingChannel, declaring: Declaring, queues: Queues) -> None:
+    def __init__(
+        self, channel: BlockingChannel, aside: Callable[[], BlockingChannel], declaring: Declaring, queues: Queues
+    ) -> None:
         self._channel = channel
-        self._aside = aside
+        self._open_aside = aside
+        self._aside: BlockingChannel | None = None
         self._declaring = declaring
         self._queues = queues
         self._watermark: Watermark | None = None
@@ -74,7 +77,7 @@ class Ledger:
 
     def end(self) -> None:
         """Leave the connection as it was before, so that another may begin on it."""
-        if self._aside.is_open:
+        if self._aside is not None and self._aside.is_open:
             self._aside.close()
 
     def begin(self, watermark: Watermark, roster: Roster) -> None:
@@ -115,6 +118,8 @@ class Ledger:
     def record(self, missed: Missed) -> None:
         """Keep a record of ticks that are not enqueued, without a wait: there may be many."""
         properties = BasicProperties(delivery_mode=PERSISTENT)
+        if self._aside is None:
+            self._aside = self._open_aside()
         self._aside.basic_publish("", self._queues.missed.name, missed.encode(), properties)
 
     def repeat(self, last: Kept) -> None:

@@ -54,7 +54,7 @@ def begin(
         log.error("the watermark is lost; ticks that are due before %s are neither known nor enqueued", now)
     replica = with_run_time_schedules(replica, roster)
     takeover = take_over(roster, watermark, replica, now)
-    ledger = Ledger(channel, connection.channel(), declaring, queues)
+    ledger = Ledger(channel, connection.channel, declaring, queues)
     if declaring.declare(queues.alive) == 0:
         # RabbitMQ has restarted. If it was killed, it may have lost a part of what it had not confirmed.
         if last is not None and watermark is not None and watermark.encode() != confirmed:

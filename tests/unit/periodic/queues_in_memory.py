@@ -43,7 +43,7 @@ class QueuesInMemory:
     _refused: bool = False
 
     def ledger(self) -> Ledger:
-        return Ledger(self, self, self, QUEUES)  # type: ignore[arg-type]  # as far as a ledger needs them
+        return Ledger(self, lambda: self, self, QUEUES)  # type: ignore[arg-type]  # as far as a ledger needs them
 
     def begin(self, takeover: Takeover, first: bool) -> Ledger:
         """Begin a term, as it is begun on RabbitMQ."""
