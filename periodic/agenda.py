@@ -6,11 +6,14 @@ import heapq
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from periodic.position import Position, ticks_behind
 from periodic.schedule import Schedule
 from periodic.tick import Tick
+
+# How far it is quicker to go from tick to tick than to ask a trigger anew.
+_NEAR = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -57,6 +60,20 @@ class Upcoming:
         """Note that *tick*, the next one, is out."""
         (self._kept or self._ahead).popleft()
         self.position = Position.of(tick)
+
+    def forward(self, position: Position) -> None:
+        """Let the next one be the first behind *position*, which is not before its own; none is kept.
+
+        Its own position stays that of a tick, so that it may be moved to another one between this tick and the next.
+
+        Raises:
+            Exception: whatever a trigger raises; then it is somewhere between the two.
+        """
+        while (tick := self.tick) is not None and tick.due <= position.due and Position.of(tick) <= position:
+            if position.due - tick.due > _NEAR:
+                self.keep((), position)
+            else:
+                self.passed(tick)
 
     def keep(self, ticks: Sequence[Tick], resume: Position) -> None:
         """Let *ticks* be the next ones, and then those behind *resume*."""

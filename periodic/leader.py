@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from periodic.agenda import Agenda, Upcoming
 from periodic.catch_up import catch_up, is_late
 from periodic.ledger import Ledger, NotTaken
+from periodic.outlook import Outlook
 from periodic.position import Position
 from periodic.queues import Publication
 from periodic.schedule import Schedule
@@ -35,6 +36,7 @@ class Leader:
         publication: makes the message of a tick; what it raises is this tick's problem.
         status: kept up to date.
         now: what time it is.
+        outlook: of the replica; None to find out now what comes next.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Leader:
         publication: Publish,
         status: Status,
         now: datetime,
+        outlook: Outlook | None = None,
     ) -> None:
+        outlook = outlook or Outlook((), now)
         self._ledger = ledger
         self._publication = publication
         self._status = status
         self._agenda = Agenda()
-        self._upcoming = {name: Upcoming(schedules[name], at) for name, at in positions.items()}
+        self._upcoming = {name: outlook.upcoming(schedules[name], at) for name, at in positions.items()}
         self._failures: dict[str, int] = {}
         self._stalled_until: datetime | None = None
         for upcoming in self._upcoming.values():

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime
 
@@ -21,6 +21,7 @@ from periodic.desk import Address, Desk
 from periodic.errors import PeriodicError
 from periodic.leader import Leader, Publish
 from periodic.office import LeadersOffice
+from periodic.outlook import Outlook
 from periodic.queues import Queues
 from periodic.schedule import Schedule
 from periodic.status import Role, Status
@@ -89,7 +90,8 @@ class Scheduler:
     ) -> None:
         self.status = Status(replica.name)
         self._replica = replica
-        _prepare(replica, clock())
+        _ = replica.timings  # found out now, and not in each failover
+        self._outlook = Outlook(replica.schedules.values(), clock())
         self._nodes = list(nodes)
         self._queues = queues
         self._publication = publication
@@ -143,8 +145,10 @@ class Scheduler:
         self.status.enter(Role.STANDING_BY, self._clock(), self.status.problem)
         log.info("%s: connected; waiting for the baton", self._replica.name)
         while not (baton.is_held or baton.is_lost or self._stopping.is_set()):
-            self.status.turn(self._clock())
-            connection.process_data_events(LONGEST_SLEEP_S)
+            now = self._clock()
+            self.status.turn(now)
+            has_more = self._outlook.follow(now)
+            connection.process_data_events(0 if has_more else LONGEST_SLEEP_S)
             desk.answer()
             if not baton.is_held:  # else it has no time to lose
                 self.status.problem = ""
@@ -171,7 +175,9 @@ class Scheduler:
         )
         now = self._clock()
         self.status.failing.clear()
-        leader = Leader(ledger, replica.schedules, positions, self._publication, self.status, now)
+        leader = Leader(
+            ledger, replica.schedules, positions, self._publication, self.status, now, outlook=self._outlook
+        )
         office = LeadersOffice(ledger, replica, leader, self.status, self._clock)
         if self.status.role is not Role.LEADING:
             self.status.enter(Role.LEADING, now)
@@ -217,14 +223,6 @@ class Scheduler:
             self._warned_at = time.monotonic()
             log.warning("%s: %s: %s", self._replica.name, role, problem)
         self._stopping.wait(pause_s)
-
-
-def _prepare(replica: Replica, now: datetime) -> None:
-    """Find out what is the same in each failover: hashes of timings, and when the clocks of zones are changed."""
-    _ = replica.timings
-    for schedule in replica.schedules.values():
-        with suppress(Exception):  # whatever a trigger raises; it is asked again when it has its turn
-            next(schedule.ticks_after(now), None)
 
 
 def _until(turn: datetime | None, now: datetime) -> float:

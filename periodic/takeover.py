@@ -93,9 +93,11 @@ def take_over(roster: Roster | None, watermark: Watermark | None, replica: Repli
             # The new timing begins with the replica that has it, or where a leader that was late by then has left off.
             if entry.timing != timing and mark.moved_at < replica.started:
                 since = replica.started
-        positions[name] = at = max(at, Position.behind_all(since))
+        if since >= at.due:
+            at = max(at, Position.behind_all(since))
+        positions[name] = at
         resume = at if at < mark.mark else None
-        entries[name] = replace(entry or Entry(timing, since), timing=timing, since=since, resume=resume, gone_at=None)
+        entries[name] = _entry(entry or Entry(timing, since), timing, since, resume)
     entries |= _gone(known, mark, replica, now)
     new = replace(known, entries=entries, batch=max(known.batch, mark.batch) + 1, generation=replica.generation)
     is_new = roster is None or _facts(new) != _facts(roster)
@@ -154,6 +156,13 @@ def _first_seen(
     return min(now, max(replica.started, now - schedule.catch_up))
 
 
+def _entry(entry: Entry, timing: str, since: datetime, resume: Position | None) -> Entry:
+    """Return *entry* with all this; mostly it is so already, and with many a copy of each costs time."""
+    if (entry.timing, entry.since, entry.resume, entry.gone_at) == (timing, since, resume, None):
+        return entry
+    return replace(entry, timing=timing, since=since, resume=resume, gone_at=None)
+
+
 def _gone(roster: Roster, watermark: Watermark, replica: Replica, now: datetime) -> dict[str, Entry]:
     """Return the entries of schedules that this replica does not know: a newer or an older one may."""
     gone: dict[str, Entry] = {}
@@ -182,4 +191,6 @@ def _begin(roster: Roster, watermark: Watermark, positions: Mapping[str, Positio
 
 def _facts(roster: Roster) -> object:
     """Return what of *roster* is not a matter of its batch."""
-    return roster.generation, {name: replace(entry, resume=None) for name, entry in roster.entries.items()}
+    return roster.generation, {
+        name: entry if entry.resume is None else replace(entry, resume=None) for name, entry in roster.entries.items()
+    }

@@ -43,13 +43,14 @@ class Watermark:
 
     def past(self, tick: Tick, now: datetime) -> Watermark:
         """Return the watermark with *tick* out, all before it being out, or dealt with in another way."""
-        position, moved = Position.of(tick), replace(self, moved_at=now)
+        position = Position.of(tick)
         if position > self.mark:
             # It is the next in the order of all, so that none of the batch is left.
-            return replace(moved, mark=position, backlog=None, behind=_without(self.behind, {tick.schedule}))
+            behind = _without(self.behind, {tick.schedule})
+            return replace(self, mark=position, moved_at=now, backlog=None, behind=behind)
         if tick.schedule in self.behind:
-            return replace(moved, behind={**self.behind, tick.schedule: position})
-        return replace(moved, backlog=position)
+            return replace(self, moved_at=now, behind={**self.behind, tick.schedule: position})
+        return replace(self, moved_at=now, backlog=position)
 
     def holding_back(self, schedule: str, position: Position) -> Watermark:
         """Return the watermark with *schedule* left behind at *position*, while the others go on."""

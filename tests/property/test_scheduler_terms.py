@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pika.exceptions import AMQPConnectionError
 
 from periodic.leader import Leader
+from periodic.outlook import Outlook
 from periodic.position import Position
 from periodic.schedule import Schedule
 from periodic.status import Status
@@ -79,11 +80,13 @@ TERMS = st.lists(
 @settings(max_examples=60, deadline=None)
 def test_each_tick_is_enqueued_once_whoever_leads_and_however_terms_end(terms: list[Term]) -> None:
     queues, wall = QueuesInMemory(), 0.0
+    # A process may lead many times.
+    outlooks = [Outlook(version, MIDNIGHT) for version in VERSIONS]
     for term in terms:
-        wall = lead(queues, term, wall) + term.pause_s
+        wall = lead(queues, term, wall, outlooks[term.version]) + term.pause_s
     # At last each version leads with the fastest clock there was, and nothing befalls it.
     for version in range(len(VERSIONS)):
-        wall = lead(queues, Term(version, SKEW_S, 5, 0, False, frozenset(), 0), wall)
+        wall = lead(queues, Term(version, SKEW_S, 5, 0, False, frozenset(), 0), wall, outlooks[version])
 
     roster, watermark = queues.read()
     assert roster is not None
@@ -108,7 +111,7 @@ def ids(schedule: Schedule, began: datetime, watermark: Watermark) -> set[str]:
     return {tick.id for tick in ticks}
 
 
-def lead(queues: QueuesInMemory, term: Term, wall: float) -> float:
+def lead(queues: QueuesInMemory, term: Term, wall: float, outlook: Outlook) -> float:
     """Let a replica lead, which has run since midnight; return when its term ends."""
     skew = timedelta(seconds=term.skew_s)
     replica = Replica(f"version {term.version}", MIDNIGHT + skew, {each.name: each for each in VERSIONS[term.version]})
@@ -119,9 +122,10 @@ def lead(queues: QueuesInMemory, term: Term, wall: float) -> float:
     end = wall + term.lasts_s
     with suppress(AMQPConnectionError):
         now = after(wall) + skew
+        outlook.follow(now)
         takeover = take_over(roster, watermark, replica, now)
         ledger = queues.begin(takeover, first=watermark is None)
-        leader = Leader(ledger, replica.schedules, takeover.positions, publication, Status("r"), now)
+        leader = Leader(ledger, replica.schedules, takeover.positions, publication, Status("r"), now, outlook)
         while wall < end:
             turn = leader.next_turn()
             now = after(wall) + skew
