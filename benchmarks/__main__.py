@@ -1,4 +1,4 @@
-"""``make bench``: what the guarantees cost, and what delays do, beside others in the same run."""
+"""``make bench``: what the guarantees cost, and what delays and schedules do, beside others in the same run."""
 
 import json
 from pathlib import Path
@@ -13,10 +13,11 @@ from benchmarks import throughput
 from benchmarks.dead import suite as dead
 from benchmarks.delays import suite as delays
 from benchmarks.delays.plan import Size
+from benchmarks.periodic import suite as periodic
 from benchmarks.report import Report
 from benchmarks.systems import SUITES
 
-ALL = (*SUITES, "delays", "dead")
+ALL = (*SUITES, "delays", "dead", "periodic")
 
 
 def main(
@@ -24,7 +25,8 @@ def main(
     rounds: Annotated[
         int | None,
         typer.Option(
-            min=1, help=f"how often each trial is run: {throughput.ROUNDS}, for delays and dead {delays.ROUNDS}"
+            min=1,
+            help=f"how often each trial is run: {throughput.ROUNDS}, for delays, dead and periodic {delays.ROUNDS}",
         ),
     ] = None,
     messages: Annotated[
@@ -32,16 +34,17 @@ def main(
         typer.Option(
             min=100,
             help=f"messages a trial: {throughput.MESSAGES:,}; for delays those in the memory trial, "
-            f"{delays.MESSAGES:,}, and of the others in proportion; for dead the dead letters, {dead.LETTERS:,}",
+            f"{delays.MESSAGES:,}, and of the others in proportion; for dead the dead letters, {dead.LETTERS:,}; "
+            f"for periodic the schedules, {periodic.SCHEDULES:,}",
         ),
     ] = None,
     celery: Annotated[
-        bool, typer.Option(help="measure delays in Celery too, from a folder that is made for it")
+        bool, typer.Option(help="measure delays and schedules in Celery too, from a folder that is made for it")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="print the rows as JSON")] = False,
     write: Annotated[Path | None, typer.Option(help="also write the tables to Markdown files in this folder")] = None,
 ) -> None:
-    """Measure this project beside plain Dramatiq, and for delays beside Celery, in the same run."""
+    """Measure this project beside plain Dramatiq, and for delays and schedules beside Celery, in the same run."""
     chosen = suites or list(ALL)
     unknown = [suite for suite in chosen if suite not in ALL]
     if unknown:
@@ -54,6 +57,10 @@ def main(
                 reports[name] = delays.run(server, store, rounds or delays.ROUNDS, size, celery=celery)
             elif name == "dead":
                 reports[name] = dead.run(server, store, rounds or dead.ROUNDS, messages or dead.LETTERS)
+            elif name == "periodic":
+                reports[name] = periodic.run(
+                    server, rounds or periodic.ROUNDS, messages or periodic.SCHEDULES, celery=celery
+                )
             else:
                 reports[name] = throughput.run(
                     name, server, store, rounds or throughput.ROUNDS, messages or throughput.MESSAGES

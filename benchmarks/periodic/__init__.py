@@ -1,0 +1,1 @@
+"""What many schedules cost, how late their ticks are, and how long a failover takes, beside APScheduler and Celery."""
