@@ -155,9 +155,13 @@ def test_the_name_of_another_actors_schedule_is_refused(stub_broker: StubBroker)
 def test_the_name_of_a_schedule_whose_actor_was_refused_is_free(stub_broker: StubBroker) -> None:
     refusal(lambda: declare(actor_name="first", periodic={"nightly": cron("@daily", args=["too", "many"])}))
 
+    declare(actor_name="first", periodic={"hourly": cron("@hourly")})
     declare(actor_name="second", periodic={"nightly": cron("@hourly")})
 
-    assert [each.actor for each in schedules(stub_broker).values()] == ["second"]
+    assert {each.name: each.actor for each in schedules(stub_broker).values()} == {
+        "hourly": "first",
+        "nightly": "second",
+    }
 
 
 def test_a_misspelt_option_is_pointed_out(stub_broker: StubBroker) -> None:

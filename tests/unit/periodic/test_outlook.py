@@ -9,12 +9,15 @@ import pytest
 
 from periodic import outlook as module
 from periodic.agenda import Upcoming
+from periodic.leader import Leader
 from periodic.outlook import Outlook
 from periodic.position import Position
 from periodic.schedule import Schedule
+from periodic.status import Status
 from periodic.tick import Tick
 from periodic.triggers.trigger import Firing, Trigger
 from tests.unit.periodic.moments import MIDNIGHT, after, at, each
+from tests.unit.periodic.queues_in_memory import QueuesInMemory, publication
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,31 @@ def test_a_schedule_that_was_followed_is_not_asked_again() -> None:
     outlook.follow(after(30))
     # As late as a leader may be without a word to whoever stands by.
     assert outlook.upcoming(schedule, at(26)).tick == Tick("a", after(27), after(27))
+
+    assert len(trigger.asked) == 1
+
+
+def test_a_leader_asks_for_nothing_that_it_knew_when_it_stood_by() -> None:
+    schedule, trigger = asked()
+    leader = Leader(
+        QueuesInMemory().ledger(),
+        {"a": schedule},
+        {"a": at(3)},
+        publication,
+        Status("r"),
+        after(4),
+        Outlook([schedule], MIDNIGHT),
+    )
+
+    assert leader.next_turn() == after(4)
+    assert len(trigger.asked) == 1
+
+
+def test_a_schedule_that_an_operator_has_made_is_known_in_the_next_term_too() -> None:
+    schedule, trigger = asked()
+    outlook = Outlook([], MIDNIGHT)
+    assert outlook.upcoming(schedule, at(3)).tick == Tick("a", after(4), after(4))
+    assert outlook.upcoming(replace(schedule), at(4)).tick == Tick("a", after(5), after(5))
 
     assert len(trigger.asked) == 1
 
