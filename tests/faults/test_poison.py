@@ -215,6 +215,9 @@ def await_the_end(site: Deployment, killers: int, neighbours: Sequence[str], *, 
     toll = Toll(site.effects.path)
     until(lambda: toll.ended.keys() >= set(neighbours), seconds=seconds, what="the end of the neighbours")
     until(lambda: site.ready().get(site.dead_queue, 0) >= killers, seconds=seconds, what="the dead letters")
+    # One that had ended, and was not recorded when its worker was killed, runs again.
+    states = {State.FAILED}
+    until(lambda: {record.state for record in site.open_records()} == states, seconds=seconds, what="the records")
     time.sleep(site.lease_s + 0.5)  # a copy that found its key held looks again within a lease
     return toll
 
