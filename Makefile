@@ -26,7 +26,7 @@ check: $(READY)  ## Run the linters, the type checker and the import rules
 	$(BIN)/lint-imports
 
 test: $(READY)  ## Run every test against real RabbitMQ and Redis
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 faults: $(READY)  ## Run the long fault tests
 	$(BIN)/python -m pytest tests/faults $(ARGS)
