@@ -23,12 +23,15 @@ from typing import Self
 
 REMOVAL_SECONDS = 10.0
 
+# Where the folders are made; the system's folder for temporary files if it is not set.
+VARIABLE = "ACTORS_TEST_FOLDER"
+
 
 class Warden:
     """A private folder, and process groups that end when this process does, however it does."""
 
     def __init__(self, name: str) -> None:
-        self.folder = Path(tempfile.gettempdir()) / f"actors-{name}-{secrets.token_hex(4)}"
+        self.folder = Path(os.environ.get(VARIABLE) or tempfile.gettempdir()) / f"actors-{name}-{secrets.token_hex(4)}"
         heard, told = os.pipe()
         self._orders = os.fdopen(told, "w", buffering=1)
         with os.fdopen(heard, "rb") as stdin:

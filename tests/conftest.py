@@ -1,8 +1,11 @@
 """Real servers for every tier: one RabbitMQ and one Redis a session, started by the first test that asks."""
 
+import os
 import secrets
+import shutil
 import signal
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,12 @@ import services
 # A shell's background job ignores Ctrl-C, and so would all that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The servers' data is in memory where there is room. One that is killed loses nothing, and no test waits for a disk.
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 4 * 1024**3
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
+    os.environ.setdefault("ACTORS_TEST_FOLDER", str(MEMORY))
 
 
 @pytest.hookimpl(wrapper=True)
