@@ -28,8 +28,9 @@ check: $(READY)  ## Run the linters, the type checker and the import rules
 test: $(READY)  ## Run every test against real RabbitMQ and Redis
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
-faults: $(READY)  ## Run the long fault tests
+faults: $(READY)  ## Run all fault tests, and whatever else takes long
 	$(BIN)/python -m pytest tests/faults $(ARGS)
+	$(BIN)/python -m pytest --ignore tests/faults -m long $(ARGS)
 
 demo: $(READY)  ## Take 1,000 orders while a worker is killed, and count what was lost
 	@$(BIN)/python -m examples.demo

@@ -102,7 +102,7 @@ def lead_for(schedulers: Schedulers, seconds: float) -> tuple[int, int]:
     return replica.log().count("leads from"), enqueued.doubled
 
 
-@pytest.mark.parametrize("queue_type", ["quorum", "classic"])
+@pytest.mark.parametrize("queue_type", ["quorum", pytest.param("classic", marks=pytest.mark.long)])
 def test_a_leader_that_leads_for_longer_than_the_consumer_timeout_leads_on(
     queue_type: str, impatient_rabbitmq: services.RabbitMQ, schedule: Schedule
 ) -> None:
@@ -112,7 +112,7 @@ def test_a_leader_that_leads_for_longer_than_the_consumer_timeout_leads_on(
     assert lead_for(schedulers, 9) == (1, 0)
 
 
-@pytest.mark.parametrize("queue_type", ["quorum", "classic"])
+@pytest.mark.parametrize("queue_type", ["quorum", pytest.param("classic", marks=pytest.mark.long)])
 def test_a_leader_that_takes_no_fresh_baton_loses_it_and_even_then_misses_and_doubles_nothing(
     queue_type: str, impatient_rabbitmq: services.RabbitMQ, schedule: Schedule
 ) -> None:

@@ -26,7 +26,7 @@ MAX_LOSSES = 3
 PAUSE_MS = 50
 NEIGHBOURS = tuple(f"neighbour-{number}" for number in range(60))
 
-QUICK = [("exit", "killer_keyed", "quorum"), ("segfault", "killer_unguarded", "classic")]
+QUICK = [("segfault", "killer_unguarded", "quorum")]
 CASES = [
     pytest.param(*case, id="-".join(case), marks=() if case in QUICK else pytest.mark.long)
     for way in killers.WAYS
@@ -82,7 +82,8 @@ def test_an_actor_says_how_many_workers_its_message_may_cost(
     assert grave.letter.error == f"poison: its workers were lost {deaths} times"
 
 
-@pytest.mark.parametrize("actor", ["killer_by_id", pytest.param("killer_unguarded", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("actor", ["killer_by_id", "killer_unguarded"])
 def test_two_killers_in_one_worker_are_both_poison(
     actor: str, rabbitmq_server: services.RabbitMQ, redis_url: str, deploy: Deploy
 ) -> None:

@@ -34,7 +34,9 @@ def numbers(draw: st.DrawFn, low: int, high: int, names: list[str] | None = None
         first = draw(st.integers(low, high))
         last = draw(st.integers(first, high))
         step = draw(st.integers(1, high))
-        a, b = draw(spelled(first, names or [], low)), draw(spelled(last, names or [], low))
+        # SUN begins a range as the Sunday before Monday and ends one as that after Saturday; 0-SUN is one day.
+        a = draw(spelled(first, [] if names is WEEKDAYS and first == 7 else names or [], low))
+        b = draw(spelled(last, [] if (first, last) == (0, 7) else names or [], low))
         texts.append(
             {"*": "*", "*/n": f"*/{step}", "a": a, "a-b": f"{a}-{b}", "a-b/n": f"{a}-{b}/{step}", "a/n": f"{a}/{step}"}[
                 kind

@@ -22,7 +22,7 @@ MakeBroker = Callable[..., RabbitmqBroker]
 Declare = Callable[..., Actor[..., Any]]
 
 
-@pytest.fixture(params=["quorum", "classic"])
+@pytest.fixture(params=["quorum", pytest.param("classic", marks=pytest.mark.long)])
 def queue_type(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

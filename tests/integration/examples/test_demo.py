@@ -54,7 +54,7 @@ def test_jobs_that_have_not_run_in_time_make_it_fail() -> None:
 
 @pytest.mark.parametrize(("ending", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_nothing_outlives_it(tmp_path: Path, ending: signal.Signals, status: int) -> None:
-    env = os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    env = os.environ | {"TMPDIR": str(tmp_path), "ACTORS_TEST_FOLDER": "", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(DEMO, env=env, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
         assert any("jobs" in line for line in demo.stdout)

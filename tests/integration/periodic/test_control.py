@@ -24,7 +24,7 @@ RARELY_MS = 365 * 86_400_000
 EXTRA = {"actor": "job", "every": 50}
 
 
-@pytest.fixture(params=["quorum", "classic"])
+@pytest.fixture(params=["quorum", pytest.param("classic", marks=pytest.mark.long)])
 def site(request: pytest.FixtureRequest, broker_url: str, prefix: str) -> Iterator[OperatedSite]:
     """An environment of the test's own, whose schedulers can be asked."""
     site = OperatedSite(broker_url, prefix, request.param)

@@ -38,7 +38,9 @@ actors.enqueue_many([*before, actors.broker.get_actor(sys.argv[1]).message(7), *
 ENV = {"ACTORS_MODULES": "shop_tasks,killing_tasks", "ACTORS_IDEMPOTENCY_LEASE_MS": "500"}
 
 
-@pytest.mark.parametrize(("name", "losses"), [("eat_memory", 3), ("eat_memory_unguarded", 3)])
+@pytest.mark.parametrize(
+    ("name", "losses"), [("eat_memory", 3), pytest.param("eat_memory_unguarded", 3, marks=pytest.mark.long)]
+)
 def test_p29_what_kills_its_workers_is_poison_after_so_many_and_its_neighbours_are_done(
     project: Project, rabbitmq_server: services.RabbitMQ, name: str, losses: int
 ) -> None:

@@ -47,7 +47,7 @@ def started(program: str, folder: Path) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"TMPDIR": str(folder)},
+        env=os.environ | {"ACTORS_TEST_FOLDER": str(folder)},
     )
     assert owner.stdout is not None
     assert owner.stdout.readline() == b"ready\n"
