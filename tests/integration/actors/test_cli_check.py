@@ -8,6 +8,7 @@ import redis
 
 import services
 from actors.brokers.topology import Queue, QueueType, Topology
+from services.deadline import until
 from tests.integration.project import Project
 
 # No server listens there.
@@ -53,12 +54,15 @@ def test_the_servers_and_their_versions_are_named(
 
 
 def test_a_running_worker_leaves_nothing_to_warn_of(project: Project) -> None:
+    declared = "28 of 28 exist, as we declare them"
     with project.worker():
+        # It consumes before it has declared all that it needs for delays.
+        until(lambda: project.findings("delays")["hold queues"]["what"] == declared, seconds=20, what="the hold queues")
         report = project.json("check", "--connect", "--strict")
     assert report["status"] == "ok"
     found = {(each["check"], each["subject"]): each["what"] for each in report["findings"]}
     assert found["consumers", "default"] == "1 consumer, 0 messages ready"
-    assert found["delays", "hold queues"] == "28 of 28 exist, as we declare them"
+    assert found["delays", "hold queues"] == declared
 
 
 def test_a_queue_with_other_arguments_is_an_error_that_names_both_values(project: Project) -> None:

@@ -63,6 +63,7 @@ def worker_group(project: Project, **env: str) -> Iterator[subprocess.Popen[byte
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        until(lambda: project.consumers(**env) <= before, seconds=20, what="RabbitMQ to notice")
 
 
 def notes(project: Project) -> list[str]:
