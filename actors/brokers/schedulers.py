@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pika import BasicProperties
-from pika.channel import Channel
-from pika.exceptions import ChannelClosedByBroker
-from pika.spec import Basic
-
-from actors.brokers.admin import ACCESS_REFUSED, Admin
+from actors.brokers.admin import Admin
+from actors.brokers.broadcast import Broadcast
 from actors.brokers.topology import Topology
-from actors.errors import AccessRefused
 from periodic.inquiry import Inquiry
-
-# RabbitMQ hands what is published to it to whoever asked, and keeps nothing of it.
-_REPLY_TO = "amq.rabbitmq.reply-to"
 
 # How long schedulers may take for one answer, in seconds: they answer between two ticks.
 PATIENCE_S = 2.0
@@ -94,9 +85,7 @@ class Schedulers:
     def __init__(self, admin: Admin, topology: Topology) -> None:
         self._admin = admin
         self._topology = topology
-        self._channel: Channel | None = None
-        self._refused = ""
-        self._asked = ""
+        self._broadcast = Broadcast(admin, topology.schedulers, self._hear)
         self._replies: list[Reply] = []
 
     def ask(self, inquiry: Inquiry) -> Heard:
@@ -127,37 +116,17 @@ class Schedulers:
         connected = depth.consumers if depth is not None else 0
         if not connected:
             return Heard()
-        channel = self._opened()
-        self._asked, self._replies = uuid.uuid4().hex, []
-        properties = BasicProperties(correlation_id=self._asked, reply_to=_REPLY_TO)
-        channel.basic_publish(self._topology.schedulers, "", inquiry.encode(), properties)
-        deadline = time.monotonic() + PATIENCE_S
-        self._admin.pump_until(
-            lambda: is_enough(self._replies, connected) or not channel.is_open or time.monotonic() > deadline
-        )
-        if self._refused:
-            raise AccessRefused(f"{self._admin.where}: {self._refused}")
+        self._replies = []
+        self._broadcast.ask(inquiry.encode(), lambda: is_enough(self._replies, connected), patience_s=PATIENCE_S)
         replies, self._replies = self._replies, []
         # Once the leader has spoken, nobody waits for the others.
         silent = 0 if any(each.is_leaders for each in replies) else max(0, connected - len(replies))
         return Heard(replies, silent)
 
-    def _opened(self) -> Channel:
-        if self._channel is None or not self._channel.is_open:
-            self._channel = self._admin.open_channel()
-            self._channel.add_on_close_callback(self._closed)
-            self._channel.basic_consume(_REPLY_TO, self._hear, auto_ack=True)
-        return self._channel
-
-    def _hear(self, _: Channel, __: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
-        if properties.correlation_id != self._asked:
+    def _hear(self, body: bytes, is_current: bool) -> None:
+        if not is_current:
             return
         try:
             self._replies.append(Reply.decode(body))
         except ValueError:
             return  # of a version that this one does not understand; it counts as silent
-
-    def _closed(self, _: Channel, error: BaseException) -> None:
-        # Where nobody listens there is no exchange; that is no news here.
-        if isinstance(error, ChannelClosedByBroker) and error.reply_code == ACCESS_REFUSED:
-            self._refused = error.reply_text
