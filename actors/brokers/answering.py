@@ -107,31 +107,39 @@ class Answering:
 
         # Since when who asks has had messages of the queue in hand.
         since = time.monotonic() - inquiry.took_ms / 1000 - MARGIN_S
+
+        def make_room() -> None:
+            if inquiry.took_ms:
+                # What came to us meanwhile came past what was in hand there, and is back now.
+                self._make_room(lambda held: held.found_in == inquiry.hold_queue and held.arrived > since)
+
         if inquiry.action == "list":
             reply(Answer([Found(message) for message in self._list(inquiry.hold_queue, since)]))
+            make_room()
         else:
-            self._if_still_there(reply_to, lambda: self._deal(inquiry, reply))
-        if inquiry.took_ms:
-            # What came to us meanwhile came past what was in hand there, and is back now.
-            self._make_room(lambda held: held.found_in == inquiry.hold_queue and held.arrived > since)
+            # Only then: what is moved out of the way is on its way elsewhere, and could not be dealt with.
+            self._if_still_there(reply_to, lambda: self._deal(inquiry, reply), at_last=make_room)
 
     def _list(self, hold_queue: str, since: float) -> Iterator[Delayed]:
         yield from map(Delayed.of, self._kept.of(hold_queue))
         # It was neither in hand there nor is it here now.
         yield from self._kept.put_back(hold_queue, since)
 
-    def _if_still_there(self, reply_to: str, then: Callable[[], None]) -> None:
-        """Call *then* if who asked still waits: a relay that was frozen does nothing later that nobody would note."""
+    def _if_still_there(self, reply_to: str, then: Callable[[], None], *, at_last: Callable[[], None]) -> None:
+        """Call *then* if who asked still waits: a relay that was frozen does nothing later that nobody would note.
+
+        Whether it does or not, *at_last* is called afterwards.
+        """
 
         def ask(channel: Channel) -> None:
             # RabbitMQ closes this channel if nobody waits there.
             channel.queue_declare(reply_to, passive=True, callback=lambda _: answered(channel))
 
         def answered(channel: Channel) -> None:
-            channel.close()
             then()
+            channel.close()
 
-        self._session.open_channel(ask)
+        self._session.open_channel(ask).add_on_close_callback(lambda *_: at_last())
 
     def _deal(self, inquiry: Inquiry, reply: Reply) -> None:
         named = [held for held in self._kept.of(inquiry.hold_queue) if held.properties.message_id in inquiry.ids]

@@ -101,6 +101,7 @@ def test_a_pause_survives_all_replicas_and_a_resume_begins_from_then_on(site: Op
     paused_at = now()
     site.enqueued()
     assert site.roster().entries["a"].paused
+    until(lambda: now() > paused_at + timedelta(milliseconds=150), seconds=5, what="more than one tick of the pause")
 
     with site.leading(schedule(), name="two") as leader:
         row = site.row("a")
