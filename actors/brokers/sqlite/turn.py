@@ -50,7 +50,7 @@ class Taking:
     """
 
     holder: int | None
-    settled: Sequence[bool] = ()
+    settled: Sequence[bool] = field(default_factory=list)
     taken: Sequence[Taken] = field(default_factory=list)
     moment: int | None = None
 
