@@ -7,14 +7,16 @@ import platform
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import dramatiq
 from dramatiq.middleware import CurrentMessage, Middleware, Pipelines, ShutdownNotifications
 from dramatiq.results import Results
 
+from actors.brokers.broker import Broker
+from actors.brokers.engine import Engine
 from actors.brokers.nodes import Nodes, mask_password
-from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
+from actors.brokers.rabbitmq import RabbitmqEngine, RabbitmqOptions
 from actors.brokers.topology import Topology
 from actors.configuration import Settings, no_default_broker, read
 from actors.encoding import Encoder
@@ -42,7 +44,6 @@ from middleware.stores import Store
 log = logging.getLogger("actors")
 
 _settings: Settings | None = None
-_options: RabbitmqOptions | None = None
 _store: Store | None = None
 _no_default_broker = no_default_broker()
 
@@ -72,7 +73,7 @@ def configure(**overrides: Any) -> Settings:
     """
     global _settings, _store
     new = read(overrides)
-    if _options is not None and new != _settings:
+    if broker.is_in_use and new != _settings:
         raise SettingsError("configure() came too late: the broker is in use; call it before the first send")
     if new != _settings:
         _settings, _store = new, None
@@ -108,6 +109,8 @@ def forbid_default_broker(reason: str | None) -> None:
     """From now on refuse to use a RabbitMQ that no setting names, saying *reason*; None allows it again. For tests."""
     global _no_default_broker
     _no_default_broker = reason
+    if broker.is_in_use and "broker_url" not in settings().model_fields_set:
+        broker.choose_anew()
 
 
 def queue_of(actor_name: str, declared: str) -> str:
@@ -128,7 +131,7 @@ def enqueue_many(messages: Iterable[dramatiq.Message[Any]]) -> list[dramatiq.Mes
         EnqueueError: some were not confirmed: its ``unconfirmed``.
     """
     current = dramatiq.get_broker()
-    if isinstance(current, RabbitmqBroker):
+    if isinstance(current, Broker):
         return current.enqueue_many(messages)
     return [current.enqueue(message) for message in messages]
 
@@ -163,19 +166,28 @@ def _store_of(current: Settings) -> Store:
         raise SettingsError(f"ACTORS_STORE_URL: {mask_password(current.store_url)!r}: {error}") from None
 
 
-def _rabbitmq_options() -> RabbitmqOptions:
-    """Return the broker's options; the first call is this process's start, and logs it.
+def on_rabbitmq() -> Broker[RabbitmqEngine]:
+    """Return the broker, for what only RabbitMQ has.
+
+    Raises:
+        SettingsError: a setting is malformed, or names another engine.
+    """
+    if not isinstance(broker.engine, RabbitmqEngine):
+        raise SettingsError(f"this needs RabbitMQ, and ACTORS_BROKER_URL is {broker.engine.where}")
+    return cast("Broker[RabbitmqEngine]", broker)
+
+
+def _engine() -> Engine:
+    """Return what the settings say that messages are kept by; this is the process's start, and logs it.
 
     Raises:
         SettingsError: a setting is malformed, or no RabbitMQ is named in a test.
     """
-    global _options
     if _no_default_broker is not None and "broker_url" not in settings().model_fields_set:
         raise SettingsError(_no_default_broker)
-    if _options is None:
-        _options = _options_of(settings())
-        log.info("start: %s", " ".join(f"{name}={value}" for name, value in identity().items()))
-    return _options
+    options = _options_of(settings())
+    log.info("start: %s", " ".join(f"{name}={value}" for name, value in identity().items()))
+    return RabbitmqEngine(options, broker.get_declared_queues)
 
 
 def _options_of(current: Settings) -> RabbitmqOptions:
@@ -234,7 +246,7 @@ def app_version() -> str:
 
 
 def _record_run(broker: dramatiq.Broker, pace: str, record: bytes) -> None:
-    if isinstance(broker, RabbitmqBroker):
+    if isinstance(broker, Broker):
         broker.record_run(pace, record)
 
 
@@ -260,6 +272,6 @@ def retry_defaults() -> RetryDefaults:
     )
 
 
-broker = RabbitmqBroker(_rabbitmq_options, middleware=middleware())
+broker: Broker[Engine] = Broker(_engine, middleware=middleware())
 dramatiq.set_encoder(Encoder())
 dramatiq.set_broker(broker)

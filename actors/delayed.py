@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from dramatiq.errors import BrokerError
 
-from actors.assembly import broker, store
+from actors.assembly import on_rabbitmq, store
 from actors.brokers.admin import Admin
+from actors.brokers.broker import Broker
 from actors.brokers.hold import Held
 from actors.brokers.inquiry import Action, Delayed, Found
 from actors.brokers.publisher import Publication
-from actors.brokers.rabbitmq import RabbitmqBroker
+from actors.brokers.rabbitmq import RabbitmqEngine
 from actors.brokers.walk import LIST, PATIENCE_S, Errand, Looked, Walk
 from middleware.keys import digest
 from middleware.stores import Refused, State, Store, StoreUnavailable
@@ -80,7 +81,7 @@ class DelayedMessages:
     """
 
     def __init__(
-        self, broker: RabbitmqBroker, store: Callable[[], Store], *, depth: int = DEPTH, timeout_s: float = 10.0
+        self, broker: Broker[RabbitmqEngine], store: Callable[[], Store], *, depth: int = DEPTH, timeout_s: float = 10.0
     ) -> None:
         self._broker = broker
         self._store = store
@@ -151,7 +152,7 @@ class DelayedMessages:
 
     @contextmanager
     def _walk(self) -> Iterator[Walk]:
-        options = self._broker.options()
+        options = self._broker.engine.options
         with Admin(options.nodes, timeout_s=self._timeout_s) as admin:
             yield Walk(admin, options.topology, depth=self._depth, patience_s=min(PATIENCE_S, self._timeout_s / 2))
 
@@ -161,12 +162,12 @@ class DelayedMessages:
         publications: dict[Held, Publication] = {}
         for held in named:
             try:
-                queue = self._broker.declarations.work(held.queue, timeout_s=self._timeout_s)
+                queue = self._broker.engine.declarations.work(held.queue, timeout_s=self._timeout_s)
             except BrokerError as error:
                 problems[held] = str(error)
             else:
                 publications[held] = held.released(queue.name)
-        refusals = self._broker.publisher.publish(list(publications.values()), self._timeout_s)
+        refusals = self._broker.engine.publisher.publish(list(publications.values()), self._timeout_s)
         reasons = {id(refusal.publication): refusal.reason for refusal in refusals}
         for held, publication in publications.items():
             if id(publication) in reasons:
@@ -191,7 +192,7 @@ class DelayedMessages:
 
 def delayed_messages(*, depth: int = DEPTH, timeout_s: float = 10.0) -> DelayedMessages:
     """Return the delayed messages of the application; see :class:`DelayedMessages`."""
-    return DelayedMessages(broker, store, depth=depth, timeout_s=timeout_s)
+    return DelayedMessages(on_rabbitmq(), store, depth=depth, timeout_s=timeout_s)
 
 
 class _Soonest:

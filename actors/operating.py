@@ -20,7 +20,7 @@ from dramatiq.errors import ConnectionFailed
 from pika import BlockingConnection
 from pika.exceptions import AMQPError
 
-from actors.assembly import broker
+from actors.assembly import broker, on_rabbitmq
 from actors.brokers.admin import Admin
 from actors.brokers.schedulers import Heard, Schedulers
 from actors.brokers.topology import Topology
@@ -186,14 +186,14 @@ class Operator:
             return self.change("reset-watermark", force=force, **fields)
         now = datetime.now(UTC)
         try:
-            with closing(BlockingConnection(broker.options().nodes.parameters("operator"))) as connection:
+            with closing(BlockingConnection(on_rabbitmq().engine.options.nodes.parameters("operator"))) as connection:
                 return reset_without_leader(
                     connection, self._topology.periodic(), to or now, now, force=force, timeout_s=self._timeout_s
                 )
         except (PeriodicError, ValueError) as refused:
             raise ChangeRefused(str(refused)) from None
         except AMQPError as error:
-            raise ConnectionFailed(f"{broker.options().nodes}: {error!r}") from None
+            raise ConnectionFailed(f"{on_rabbitmq().engine.options.nodes}: {error!r}") from None
 
     def history(self, name: str, *, limit: int = 50, after: str = "") -> History:
         """Return what became of ticks of the schedule *name*, the newest first, as far back as records are kept.
@@ -216,11 +216,11 @@ class Operator:
 
     @property
     def _topology(self) -> Topology:
-        return broker.options().topology
+        return on_rabbitmq().engine.options.topology
 
     @contextmanager
     def _admin(self) -> Iterator[Admin]:
-        with Admin(broker.options().nodes, timeout_s=self._timeout_s) as admin:
+        with Admin(on_rabbitmq().engine.options.nodes, timeout_s=self._timeout_s) as admin:
             yield admin
 
     def _told(self, action: str, **fields: Any) -> Mapping[str, Any]:

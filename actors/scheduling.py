@@ -14,8 +14,9 @@ from typing import Any
 import dramatiq
 from pika import BasicProperties
 
-from actors.assembly import broker, settings
-from actors.brokers.rabbitmq import RabbitmqBroker
+from actors.assembly import on_rabbitmq, settings
+from actors.brokers.broker import Broker
+from actors.brokers.rabbitmq import RabbitmqEngine
 from actors.decorator import Actor
 from actors.errors import ActorsError
 from actors.health.pages import Pages, verdict
@@ -50,7 +51,8 @@ def make_scheduler(*, clock: Callable[[], datetime] = utc_now, renew_every_s: fl
         NotEncodable, MessageTooLarge: the message of a schedule can't be sent.
         SettingsError: a setting is malformed.
     """
-    options, found, now = broker.options(), schedules(broker), clock()
+    broker = on_rabbitmq()
+    options, found, now = broker.engine.options, schedules(broker), clock()
     for schedule in found.values():
         broker.encoded(tick_message(broker, schedule, Tick(schedule.name, now, now)))
     replica = Replica(
@@ -86,13 +88,13 @@ def probes(status: Status) -> Pages:
     }
 
 
-def destination(broker: RabbitmqBroker, schedule: Schedule) -> Destination:
+def destination(broker: Broker[RabbitmqEngine], schedule: Schedule) -> Destination:
     """Return where the messages of *schedule* go."""
     name = schedule.queue or broker.get_actor(schedule.actor).queue_name
-    return Destination(name, broker.options().topology.work(name))
+    return Destination(name, broker.engine.options.topology.work(name))
 
 
-def accepted(broker: RabbitmqBroker, schedule: Schedule) -> Schedule:
+def accepted(broker: Broker[Any], schedule: Schedule) -> Schedule:
     """Return *schedule*, made at run time, with its arguments as they are sent.
 
     Raises:
@@ -114,7 +116,7 @@ def accepted(broker: RabbitmqBroker, schedule: Schedule) -> Schedule:
     return schedule
 
 
-def publication(broker: RabbitmqBroker, schedule: Schedule, tick: Tick) -> Publication:
+def publication(broker: Broker[RabbitmqEngine], schedule: Schedule, tick: Tick) -> Publication:
     """Return the message of *tick* as it is published.
 
     Raises:
@@ -128,10 +130,10 @@ def publication(broker: RabbitmqBroker, schedule: Schedule, tick: Tick) -> Publi
         message_id=message.message_id,
         priority=message.options.get("broker_priority"),
     )
-    return Publication(broker.options().topology.work(message.queue_name), broker.encoded(message), properties)
+    return Publication(broker.engine.options.topology.work(message.queue_name), broker.encoded(message), properties)
 
 
-def tick_message(broker: RabbitmqBroker, schedule: Schedule, tick: Tick) -> dramatiq.Message[Any]:
+def tick_message(broker: Broker[Any], schedule: Schedule, tick: Tick) -> dramatiq.Message[Any]:
     """Return the message of *tick*; copies of it, whoever makes them, are one for idempotency."""
     actor = broker.get_actor(schedule.actor)
     message = actor.message_with_options(args=schedule.args, kwargs=dict(schedule.kwargs))

@@ -17,8 +17,8 @@ from pika.spec import Basic
 from actors.brokers.delivery import Delivery, Epoch, well_formed
 from actors.brokers.exchange import Exchange
 from actors.brokers.nodes import Nodes
+from actors.brokers.outgoing import Following
 from actors.brokers.publisher import Publication
-from actors.brokers.sender import Following
 from actors.brokers.session import Session
 from actors.brokers.topology import Queue
 from actors.errors import ActorsError

@@ -25,8 +25,8 @@ class Declarations:
     All calls may come from any thread.
 
     Args:
-        nodes: called for where to connect.
-        topology: called for names and arguments.
+        nodes: where to connect.
+        topology: names and arguments, whether what they belong to exists or not.
         known: called for the logical queues that actors use; they are declared together.
         timeout_s: seconds that a look at RabbitMQ may take.
 
@@ -36,14 +36,14 @@ class Declarations:
 
     def __init__(
         self,
-        nodes: Callable[[], Nodes],
-        topology: Callable[[], Topology],
+        nodes: Nodes,
+        topology: Topology,
         known: Callable[[], Iterable[str]],
         *,
         timeout_s: float = 10.0,
     ) -> None:
         self._nodes = nodes
-        self._topology = topology
+        self.topology = topology
         self._known = known
         self._timeout_s = timeout_s
         self._new_lock()
@@ -54,11 +54,6 @@ class Declarations:
 
     def _new_lock(self) -> None:
         self._lock = threading.Lock()
-
-    @property
-    def topology(self) -> Topology:
-        """Names and arguments, whether what they belong to exists or not."""
-        return self._topology()
 
     def work(self, queue: str, *, timeout_s: float | None = None) -> Queue:
         """Return the queue to publish to for logical *queue*, once it exists.
@@ -75,7 +70,7 @@ class Declarations:
         except QueueMismatch as error:
             # Plain Dramatiq's expires its dead letters. Even so it keeps them for longer than nowhere does.
             log.error("%s", error)
-            return self._existing.setdefault(f"dead {queue}", self._topology().dead(queue))
+            return self._existing.setdefault(f"dead {queue}", self.topology.dead(queue))
 
     def hold(self, hold_ms: int, *, timeout_s: float | None = None) -> Queue:
         """Return the hold queue of *hold_ms* milliseconds, once it exists."""
@@ -87,12 +82,12 @@ class Declarations:
             return self._ensure(f"runs {pace}", lambda topology: topology.runs(pace), None)
         except QueueMismatch as error:
             log.error("%s", error)
-            return self._existing.setdefault(f"runs {pace}", self._topology().runs(pace))
+            return self._existing.setdefault(f"runs {pace}", self.topology.runs(pace))
 
     def holds(self) -> list[tuple[int, Queue]]:
         """Return all hold queues with their holds in ms, once they exist; then those left of the other queue type."""
-        topology = self._topology()
-        with self._lock, Admin(self._nodes(), timeout_s=self._timeout_s) as admin:
+        topology = self.topology
+        with self._lock, Admin(self._nodes, timeout_s=self._timeout_s) as admin:
             for hold_ms, queue in topology.holds().items():
                 admin.declare(queue)
                 self._existing[f"hold {hold_ms}"] = queue
@@ -102,11 +97,11 @@ class Declarations:
 
     def plain_delays(self) -> list[tuple[str, Queue]]:
         """Return where plain Dramatiq keeps delayed messages, with their logical queues, as far as that exists."""
-        topology = self._topology()
+        topology = self.topology
         candidates = [(name, topology.plain_delay(name)) for name in sorted(set(self._known()))]
         if not candidates:
             return []
-        with Admin(self._nodes(), timeout_s=self._timeout_s) as admin:
+        with Admin(self._nodes, timeout_s=self._timeout_s) as admin:
             return [(name, queue) for name, queue in candidates if admin.depth(queue) is not None]
 
     def generations(self, queue: str) -> list[Queue]:
@@ -128,17 +123,17 @@ class Declarations:
         existing = self._existing.get(key)
         if existing is not None:
             return existing
-        queue = choose(self._topology())
+        queue = choose(self.topology)
         # Without the lock: a sender may be interrupted by its time limit, and must not take the lock with it.
-        with Admin(self._nodes(), timeout_s=timeout_s or self._timeout_s) as admin:
+        with Admin(self._nodes, timeout_s=timeout_s or self._timeout_s) as admin:
             admin.declare(queue)
         self._existing[key] = queue
         return queue
 
     def _look(self, names: set[str]) -> None:
-        topology = self._topology()
+        topology = self.topology
         generations: dict[str, list[Queue]] = {}
-        with Admin(self._nodes(), timeout_s=self._timeout_s) as admin:
+        with Admin(self._nodes, timeout_s=self._timeout_s) as admin:
             for name in sorted(names):
                 for key, queue in (f"work {name}", topology.work(name)), (f"dead {name}", topology.dead(name)):
                     try:

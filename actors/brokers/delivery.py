@@ -9,7 +9,7 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import Middleware, SkipMessage
 
-from actors.brokers.sender import Following
+from actors.brokers.outgoing import Following
 from middleware.guarded import Guarded
 
 

@@ -85,14 +85,13 @@ class Publisher:
     process that is idle for long still holds a good one. After a fork the child starts a thread of its own.
 
     Args:
-        nodes: called for where to connect when the first publication comes.
-        window: called then, too, for how many publications may be written and unconfirmed; the rest wait.
+        nodes: where to connect when the first publication comes.
+        window: how many publications may be written and unconfirmed; the rest wait.
     """
 
-    def __init__(self, nodes: Callable[[], Nodes], *, window: Callable[[], int]) -> None:
+    def __init__(self, nodes: Nodes, *, window: int) -> None:
         self._nodes = nodes
-        self._choose_window = window
-        self._window = 0
+        self._window = window
         self._forget_thread()
         os.register_at_fork(after_in_child=self._forget_thread)
 
@@ -149,9 +148,8 @@ class Publisher:
 
     def _start(self) -> Session:
         """Start the thread; called with the lock held, by whoever publishes first."""
-        self._window = self._choose_window()
         self._session = session = Session(
-            self._nodes(),
+            self._nodes,
             "publisher",
             on_open=self._opened,
             on_lost=self._lost,
@@ -253,7 +251,7 @@ class Publisher:
             if session is not None and session.blocked:
                 return f"RabbitMQ has blocked publishers: {session.blocked}"
             if session is not None and session.channel is None and session.last_error:
-                return f"{reason}; no connection to {self._nodes()}: {session.last_error}"
+                return f"{reason}; no connection to {self._nodes}: {session.last_error}"
             return reason
 
     def withdraw(self, batch: Batch) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
-import dramatiq
 from dramatiq.errors import BrokerConnectionError
 from pika import BasicProperties
 
 from actors.brokers.declarations import Declarations
-from actors.brokers.delays import Hold
+from actors.brokers.hold import Hold
+from actors.brokers.outgoing import Outgoing
 from actors.brokers.publisher import Publication, Publisher, Refusal
 from actors.errors import AccessRefused, EnqueueError
 
@@ -22,58 +20,25 @@ FIRST_BACKOFF_S = 0.1
 _random = random.SystemRandom()
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message that is being sent.
+def publication_of(outgoing: Outgoing, declarations: Declarations, *, timeout_s: float) -> Publication:
+    """Return what to publish for *outgoing*.
 
-    Attributes:
-        message: the message.
-        body: its bytes.
-        delay: what was asked for, in milliseconds, or None.
-        due: when it may run, in milliseconds since the Unix epoch; None for at once.
+    Raises:
+        BrokerError: its queue can't be made to exist.
     """
-
-    message: dramatiq.Message[Any]
-    body: bytes
-    delay: int | None
-    due: int | None
-
-    def publication(self, declarations: Declarations, *, timeout_s: float) -> Publication:
-        """Return what to publish.
-
-        Raises:
-            BrokerError: its queue can't be made to exist.
-        """
-        properties = BasicProperties(
-            content_type="application/json",
-            delivery_mode=2,
-            message_id=self.message.message_id,
-            priority=self.message.options.get("broker_priority"),
-        )
-        if self.due is None:
-            queue = declarations.work(self.message.queue_name, timeout_s=timeout_s)
-            return Publication(queue.name, self.body, properties)
-        hold = Hold.until(self.due, self.message.queue_name, now=time.time_ns() // 1_000_000)
-        queue = declarations.hold(hold.hold_ms, timeout_s=timeout_s)
-        return hold.publication(self.body, properties, queue.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Following:
-    """What is published once the outcome of an attempt is recorded.
-
-    Attributes:
-        outgoing: the message; None for what is no actor's.
-        publication: how it is published.
-    """
-
-    outgoing: Outgoing | None
-    publication: Publication
-
-    @property
-    def message(self) -> dramatiq.Message[Any] | None:
-        """The message, if it is one of an actor."""
-        return None if self.outgoing is None else self.outgoing.message
+    message = outgoing.message
+    properties = BasicProperties(
+        content_type="application/json",
+        delivery_mode=2,
+        message_id=message.message_id,
+        priority=message.options.get("broker_priority"),
+    )
+    if outgoing.due is None:
+        queue = declarations.work(message.queue_name, timeout_s=timeout_s)
+        return Publication(queue.name, outgoing.body, properties)
+    hold = Hold.until(outgoing.due, message.queue_name, now=time.time_ns() // 1_000_000)
+    queue = declarations.hold(hold.hold_ms, timeout_s=timeout_s)
+    return hold.publication(outgoing.body, properties, queue.name)
 
 
 class Sender:
@@ -118,7 +83,7 @@ class Sender:
     def _attempt(self, outgoing: list[Outgoing]) -> tuple[list[Outgoing], str]:
         """Publish *outgoing* once; return what was not confirmed, and why."""
         try:
-            publications = [each.publication(self._declarations, timeout_s=self._left_s()) for each in outgoing]
+            publications = [publication_of(each, self._declarations, timeout_s=self._left_s()) for each in outgoing]
         except AccessRefused:
             raise
         except BrokerConnectionError as error:

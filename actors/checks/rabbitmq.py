@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dramatiq.errors import BrokerConnectionError
 
-from actors.assembly import broker, settings
+from actors.assembly import broker, on_rabbitmq, settings
 from actors.brokers.admin import WAY_OUT, Admin
 from actors.checks.dead_letters import check_expiry
 from actors.checks.delays import check_delays
@@ -24,7 +24,7 @@ OLDEST = (3, 10)
 
 def check_rabbitmq(timeout_s: float) -> Iterator[Finding]:
     """Look at RabbitMQ and at the queues of all loaded actors; all of it may take *timeout_s* seconds."""
-    options = broker.options()
+    options = on_rabbitmq().engine.options
     where, topology = str(options.nodes), options.topology
     users = users_of_queues(broker.actors.values(), settings().queue_routes)
     try:

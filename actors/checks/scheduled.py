@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from actors.assembly import broker
+from actors.assembly import broker, on_rabbitmq
 from actors.brokers.admin import Admin
 from actors.brokers.topology import Topology
 from actors.errors import AccessRefused
@@ -24,7 +24,7 @@ def schedules_by_queue(admin: Admin, topology: Topology) -> Mapping[str, Sequenc
     found: dict[str, list[Schedule]] = {}
     for schedule in with_run_time_schedules(replica, _roster(admin, topology)).schedules.values():
         if schedule.queue is not None or schedule.actor in broker.actors:
-            found.setdefault(destination(broker, schedule).name, []).append(schedule)
+            found.setdefault(destination(on_rabbitmq(), schedule).name, []).append(schedule)
     return found
 
 

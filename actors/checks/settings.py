@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from actors.assembly import broker
+from actors.assembly import on_rabbitmq
 from actors.brokers.nodes import mask_password
 from actors.checks.finding import Finding, error, ok
 from actors.configuration import Settings, variable
@@ -64,7 +64,7 @@ def check_settings(current: Settings, environment: Settings) -> Iterator[Finding
     for setting in list_settings(current, environment):
         yield ok("settings", setting.variable, f"{text(setting.value)} ({setting.source})")
     try:
-        broker.options().nodes.parameters("check")
+        on_rabbitmq().engine.options.nodes.parameters("check")
     except SettingsError as problem:
         yield error("settings", variable("broker_url"), str(problem), "mend the URL, or the files that it needs")
     try:

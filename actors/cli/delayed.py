@@ -166,7 +166,7 @@ def _not_found(dealt: Dealt, depth: int) -> str:
         why.append(f"behind the first {depth:,} messages of {queues} (give a higher --depth)")
     if dealt.silent:
         why.append(f"kept by one of {_relays(dealt.silent)} that did not answer (try again, or upgrade its worker)")
-    where = broker.options().nodes
+    where = broker.engine.where
     return f"Error: {ids}: not among the delayed messages of {where}. It may be {', '.join(why[:-1])} or {why[-1]}."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from actors.assembly import broker, settings
+from actors.assembly import broker, on_rabbitmq, settings
 from actors.brokers.admin import Admin
 from actors.checks.queues import LogicalQueue, PhysicalQueue, look_at_queues, users_of_queues
 from actors.cli.logs import leave_outages_to_the_error
@@ -30,7 +30,7 @@ def queues(
     leave_outages_to_the_error()
     load_modules(modules, more_modules)
     users = users_of_queues(broker.actors.values(), settings().queue_routes)
-    options = broker.options()
+    options = on_rabbitmq().engine.options
     with Admin(options.nodes, timeout_s=timeout_s) as admin:
         found = look_at_queues(admin, options.topology, users)
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 
-from actors.assembly import broker
+from actors.assembly import broker, on_rabbitmq
 from actors.brokers.delays import Relay
 from actors.cli.logs import log_everything
 from actors.cli.modules import load_modules
@@ -24,7 +24,8 @@ def relay(modules: Modules = None, more_modules: MoreModules = None) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    moving = Relay(broker.options().nodes, broker.declarations, broker.publisher)
+    engine = on_rabbitmq().engine
+    moving = Relay(engine.options.nodes, engine.declarations, engine.publisher)
     moving.start()
     stopping.wait()
     moving.stop()

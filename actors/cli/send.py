@@ -39,16 +39,16 @@ def send(
     job = find_job(name, load_modules(modules), args, kwargs)
     message = job.actor.send_with_options(args=job.args, kwargs=job.kwargs, delay=delay_ms or None)
     due = (now + timedelta(milliseconds=delay_ms)).isoformat(timespec="milliseconds") if delay_ms else None
-    nodes = str(broker.options().nodes)
+    where = broker.engine.where
     if as_json:
         sent = {
             "message_id": message.message_id,
             "actor": name,
             "queue": message.queue_name,
             "due": due,
-            "broker": nodes,
+            "broker": where,
         }
         print_json(sent)
     else:
         when = f", due {due}" if due else ""
-        typer.echo(f"sent {name} to queue {message.queue_name} on {nodes} as message {message.message_id}{when}")
+        typer.echo(f"sent {name} to queue {message.queue_name} on {where} as message {message.message_id}{when}")

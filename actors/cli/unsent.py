@@ -7,7 +7,7 @@ from typing import Any
 
 import dramatiq
 
-from actors.brokers.rabbitmq import RabbitmqBroker
+from actors.brokers.broker import Broker
 
 Message = dramatiq.Message[Any]
 
@@ -19,7 +19,7 @@ class Unsent:
         messages: what would have been sent, in order.
     """
 
-    def __init__(self, broker: RabbitmqBroker) -> None:
+    def __init__(self, broker: Broker[Any]) -> None:
         self.messages: list[Message] = []
         # On the broker itself: actors, groups, pipelines and enqueue_many all end in these two.
         broker.enqueue = self._note  # type: ignore[method-assign]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from actors.assembly import broker, settings
+from actors.assembly import broker, on_rabbitmq, settings
 from actors.brokers.buried import Buried
 from actors.brokers.dead_queues import Looked
 from actors.checks.queues import users_of_queues
@@ -54,4 +54,4 @@ def dead_letters(*queues: str, timeout_s: float = 10.0) -> DeadLetters:
         timeout_s: how long RabbitMQ may take for each answer, in seconds.
     """
     known: Collection[str] = {*users_of_queues(broker.actors.values(), settings().queue_routes), *queues}
-    return DeadLetters(broker, known, timeout_s=timeout_s)
+    return DeadLetters(on_rabbitmq(), known, timeout_s=timeout_s)

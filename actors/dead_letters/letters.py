@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from actors.brokers.broker import Broker
 from actors.brokers.buried import Buried
 from actors.brokers.dead_queues import DeadQueue, DeadQueues, Looked
-from actors.brokers.rabbitmq import RabbitmqBroker
+from actors.brokers.rabbitmq import RabbitmqEngine
 from actors.dead_letters.groups import Grouping, Groups
 from actors.dead_letters.objections import Examiner, Objection
 from actors.dead_letters.pages import Page, page_of
@@ -62,7 +63,7 @@ class DeadLetters:
         AccessRefused: from every method, when the user has no right to it.
     """
 
-    def __init__(self, broker: RabbitmqBroker, queues: Collection[str], *, timeout_s: float = 10.0) -> None:
+    def __init__(self, broker: Broker[RabbitmqEngine], queues: Collection[str], *, timeout_s: float = 10.0) -> None:
         self._broker = broker
         self._known = queues
         self._timeout_s = timeout_s
@@ -127,8 +128,8 @@ class DeadLetters:
         terms = terms or Terms()
         with self._queues(selection) as queues:
             examiner = self._examiner(force=terms.force)
-            replay = Replay(self._broker.publisher, queues, selection, examiner, terms, timeout_s=self._timeout_s)
-            return replay.run()
+            publisher = self._broker.engine.publisher
+            return Replay(publisher, queues, selection, examiner, terms, timeout_s=self._timeout_s).run()
 
     def discard(
         self,
@@ -190,7 +191,7 @@ class DeadLetters:
 
     @contextmanager
     def _queues(self, selection: Selection) -> Iterator[DeadQueues]:
-        options = self._broker.options()
+        options = self._broker.engine.options
         names = selection.queues or self._known
         with DeadQueues(options.nodes, options.topology, names, timeout_s=self._timeout_s) as queues:
             yield queues

@@ -9,11 +9,13 @@ from typing import Any
 import dramatiq
 from dramatiq.errors import BrokerConnectionError, BrokerError, DecodeError
 
+from actors.brokers.broker import Broker
 from actors.brokers.buried import Buried
 from actors.brokers.delivery import well_formed
+from actors.brokers.outgoing import Outgoing
 from actors.brokers.publisher import Publication
-from actors.brokers.rabbitmq import RabbitmqBroker
-from actors.brokers.sender import Outgoing
+from actors.brokers.rabbitmq import RabbitmqEngine
+from actors.brokers.sender import publication_of
 from actors.encoding import check_size
 from actors.errors import ActorsError
 from middleware.failure import Reason
@@ -46,7 +48,7 @@ class Examiner:
         timeout_s: how long a queue may take to be made, in seconds.
     """
 
-    def __init__(self, broker: RabbitmqBroker, *, force: bool, timeout_s: float) -> None:
+    def __init__(self, broker: Broker[RabbitmqEngine], *, force: bool, timeout_s: float) -> None:
         self._broker = broker
         self._force = force
         self._timeout_s = timeout_s
@@ -75,7 +77,7 @@ class Examiner:
     def publication(self, outgoing: Outgoing) -> Publication | Objection:
         """Return what to publish so that a message runs."""
         try:
-            return outgoing.publication(self._broker.declarations, timeout_s=self._timeout_s)
+            return publication_of(outgoing, self._broker.engine.declarations, timeout_s=self._timeout_s)
         except BrokerConnectionError:
             raise
         except BrokerError as error:

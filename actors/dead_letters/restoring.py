@@ -9,9 +9,10 @@ from itertools import islice
 
 from dramatiq.errors import ConnectionFailed
 
+from actors.brokers.broker import Broker
 from actors.brokers.buried import Buried, rebury
 from actors.brokers.publisher import Publication
-from actors.brokers.rabbitmq import RabbitmqBroker
+from actors.brokers.rabbitmq import RabbitmqEngine
 from actors.dead_letters.archive import Archived, BadLine, read_line
 from middleware import Letter
 
@@ -64,7 +65,7 @@ class Restoring:
         timeout_s: how long RabbitMQ may take for each chunk, in seconds.
     """
 
-    def __init__(self, broker: RabbitmqBroker, terms: ImportTerms, *, timeout_s: float) -> None:
+    def __init__(self, broker: Broker[RabbitmqEngine], terms: ImportTerms, *, timeout_s: float) -> None:
         self._broker = broker
         self._terms = terms
         self._timeout_s = timeout_s
@@ -86,7 +87,7 @@ class Restoring:
         while chunk := list(islice(numbered, CHUNK)):
             archived = list(self._read(chunk))
             publications = [self._publication(each) for each in archived]
-            refusals = self._broker.publisher.publish(publications, self._timeout_s)
+            refusals = self._broker.engine.publisher.publish(publications, self._timeout_s)
             refused = {id(refusal.publication) for refusal in refusals}
             for each, publication in zip(archived, publications, strict=True):
                 if id(publication) not in refused:
@@ -122,10 +123,10 @@ class Restoring:
 
     def _publication(self, archived: Archived) -> Publication:
         now = _now()
-        retention_ms = self._broker.options().dead_letter_retention_ms
+        retention_ms = self._broker.engine.options.dead_letter_retention_ms
         if not self._terms.fresh:
             retention_ms = None if archived.expires is None else max(1, archived.expires - now)
-        queue = self._broker.declarations.dead(archived.letter.queue)
+        queue = self._broker.engine.declarations.dead(archived.letter.queue)
         return rebury(queue, archived.body, archived.letter, retention_ms=retention_ms, now=now)
 
 

@@ -83,8 +83,8 @@ def bury(url: str, topology: Topology, count: int) -> None:
             options_of_it = {"traceback": TRACEBACK, "retries": 5}
             message: dramatiq.Message[None] = dramatiq.Message(QUEUE, "noop", (number,), {}, options_of_it)
             failure = Failure(Reason.EXHAUSTED, ERRORS[number % len(ERRORS)], f"order {number} is refused")
-            publications.append(broker._bury(message.encode(), Letter.of(message, failure, queue=QUEUE)))
-        refusals = broker.publisher.publish(publications, 120)
+            publications.append(broker.engine.bury(message.encode(), Letter.of(message, failure, queue=QUEUE)))
+        refusals = broker.engine.publisher.publish(publications, 120)
         if refusals:
             raise RuntimeError(refusals[0].reason)
     broker.close()

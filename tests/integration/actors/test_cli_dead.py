@@ -51,7 +51,7 @@ def shop(project: Project) -> Project:
         buried(broker, "default", "charge", order, ValueError(f"order {order} is refused")) for order in range(5)
     ]
     letters.append(buried(broker, "reports", "report", "monday", RuntimeError("no paper")))
-    assert broker.publisher.publish(letters, 30) == []
+    assert broker.engine.publisher.publish(letters, 30) == []
     broker.close()
     return project
 
@@ -60,7 +60,7 @@ def buried(broker: RabbitmqBroker, queue: str, actor: str, argument: object, err
     traceback = f'Traceback (most recent call last):\n  File "shop_tasks.py", line 9, in {actor}\n{error!r}'
     message: dramatiq.Message[None] = dramatiq.Message(queue, actor, (argument,), {}, {"traceback": traceback})
     letter = Letter.of(message, Failure.of(error, Reason.EXHAUSTED), queue=queue)
-    return broker._bury(message.encode(), letter)
+    return broker.engine.bury(message.encode(), letter)
 
 
 def dead(project: Project) -> int:

@@ -66,7 +66,7 @@ def delete_queues(url: str, brokers: list[RabbitmqBroker]) -> None:
     try:
         channel = connection.channel()
         for broker in brokers:
-            topology = broker.options().topology
+            topology = broker.engine.options.topology
             names = [queue.name for queue in topology.holds().values()]
             for queue in broker.queues:
                 generations = [topology.work(queue), topology.dead(queue), *topology.earlier(queue)]

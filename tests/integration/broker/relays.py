@@ -22,7 +22,7 @@ HOUR_HOLD_MS = 100 * 2**15
 @contextmanager
 def running_relay(broker: RabbitmqBroker) -> Iterator[Relay]:
     """A relay that runs beside the block."""
-    relay = Relay(broker.options().nodes, broker.declarations, broker.publisher)
+    relay = Relay(broker.engine.options.nodes, broker.engine.declarations, broker.engine.publisher)
     relay.start()
     try:
         yield relay
@@ -60,7 +60,7 @@ def names(page: Page) -> list[str]:
 def hold(broker: RabbitmqBroker, channel: Any, *due: int) -> None:
     """Put messages that are due at *due* into the hold queue of an hour, as if they had been there for a while."""
     channel.confirm_delivery()
-    queue = broker.declarations.hold(HOUR_HOLD_MS).name
+    queue = broker.engine.declarations.hold(HOUR_HOLD_MS).name
     for number, each in enumerate(due):
         message: dramatiq.Message[None] = dramatiq.Message("default", "job", (number,), {}, {})
         properties = BasicProperties(message_id=message.message_id, delivery_mode=2)

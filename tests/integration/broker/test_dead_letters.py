@@ -30,14 +30,14 @@ Message = dramatiq.Message[Any]
 def dead(broker: RabbitmqBroker, count: int = 1) -> list[Grave]:
     """Return the dead letters once there are *count*; they stay where they are."""
     until(lambda: broker.get_queue_message_counts("default")[2] >= count, seconds=15, what="the dead letters")
-    name = broker.options().topology.dead("default").name
-    return graves(broker.options().nodes.urls[0], name)
+    name = broker.engine.options.topology.dead("default").name
+    return graves(broker.engine.options.nodes.urls[0], name)
 
 
 def publish(broker: RabbitmqBroker, channel: Any, body: bytes, **properties: Any) -> None:
     """Publish *body* as another producer would."""
     broker.declare_queue("default", ensure=True)
-    work = broker.options().topology.work("default").name
+    work = broker.engine.options.topology.work("default").name
     channel.basic_publish("", work, body, pika.BasicProperties(**properties))
 
 
@@ -162,7 +162,7 @@ def test_a_message_is_acked_once_its_letter_is_confirmed_and_reported_then(
     broker = make_broker(queue_type="classic")
     runs: list[object] = []
     job = declare(broker, failing(LookupError("no"), runs), actor_name="job", max_retries=0, idempotent=idempotent)
-    broker.declarations.dead("default")
+    broker.engine.declarations.dead("default")
     with full(rabbitmq_server, prefix, "default\\.XQ$"), caplog.at_level(logging.WARNING):
         message = job.send(1)
         run_worker(broker)

@@ -37,7 +37,7 @@ def test_a_year_waits_in_the_longest_hold(
     broker = make_broker(queue_type=queue_type)
     before = now_ms()
     declare(broker, lambda: None, actor_name="job").send_with_options(delay=days * DAY_MS)
-    queue = broker.options().topology.hold(HOLDS_MS[-1])
+    queue = broker.engine.options.topology.hold(HOLDS_MS[-1])
     _, properties, _ = channel.basic_get(queue.name, auto_ack=True)
     assert before + days * DAY_MS <= properties.headers["due"] <= now_ms() + days * DAY_MS
     assert before + HOLDS_MS[-1] <= properties.headers["look"] <= now_ms() + HOLDS_MS[-1]
@@ -70,7 +70,7 @@ def test_a_sender_whose_clock_is_ahead_holds_nobody_up(
     broker = make_broker(queue_type=queue_type)
     ran: list[str] = []
     job = declare(broker, ran.append, actor_name="job")
-    broker.declarations.holds()
+    broker.engine.declarations.holds()
     # More of them than a relay keeps, in the queues that the next message goes through.
     for hold_ms in (100, 200, 400):
         for number in range(PREFETCH + 8):
@@ -78,7 +78,7 @@ def test_a_sender_whose_clock_is_ahead_holds_nobody_up(
             message: dramatiq.Message[None] = job.message("in a century")
             hold = Hold(hold_ms, look_ms, look_ms, "default")
             publication = hold.publication(message.encode(), BasicProperties(message_id=message.message_id), "")
-            queue = broker.declarations.hold(hold_ms).name
+            queue = broker.engine.declarations.hold(hold_ms).name
             channel.basic_publish("", queue, publication.body, publication.properties)
     job.send_with_options(args=("soon",), delay=700)
     run_worker(broker)

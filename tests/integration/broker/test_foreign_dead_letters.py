@@ -49,12 +49,12 @@ def test_what_can_not_be_sent_again_is_a_dead_letter_all_the_same(
     declare(broker, job, max_retries=0)
     broker.declare_queue("default", ensure=True)
     body = json.dumps(MESSAGE | change).encode()
-    channel.basic_publish("", broker.options().topology.work("default").name, body)
+    channel.basic_publish("", broker.engine.options.topology.work("default").name, body)
     run_worker(broker)
 
     # Then it is among the dead letters, as it came or with more, and is delivered no more
     until(lambda: broker.get_queue_message_counts("default") == (0, 0, 1), seconds=20, what="the dead letter")
-    _, properties, buried = channel.basic_get(broker.options().topology.dead("default").name)
+    _, properties, buried = channel.basic_get(broker.engine.options.topology.dead("default").name)
     letter = exhume(properties, buried, "default")
     assert letter.queue == "default"
     assert letter.worker

@@ -47,8 +47,8 @@ def test_a_sender_whose_clock_is_ahead_does_not_stop_other_delays(
     broker = make_broker(queue_type="classic")
     ran: list[int] = []
     job = declare(broker, ran.append, actor_name="job")
-    broker.declarations.holds()
-    hold = broker.options().topology.hold(200).name
+    broker.engine.declarations.holds()
+    hold = broker.engine.options.topology.hold(200).name
     ahead = int(time.time() * 1000) + 60_000
     headers = {"due": ahead + 200, "look": ahead + 200, "queue": "default"}
     for number in range(100):
@@ -65,8 +65,8 @@ def test_a_held_message_with_nonsense_in_its_headers_runs_now_and_stops_nothing(
     broker = make_broker(queue_type="classic")
     ran: list[int] = []
     job = declare(broker, ran.append, actor_name="job")
-    broker.declarations.holds()
-    hold = broker.options().topology.hold(200).name
+    broker.engine.declarations.holds()
+    hold = broker.engine.options.topology.hold(200).name
     properties = BasicProperties(headers={"due": "soon", "look": [], "queue": 7}, message_id="x")
     channel.basic_publish("", hold, job.message(1).encode(), properties)
     run_worker(broker)
@@ -103,7 +103,7 @@ def test_a_dead_letter_that_cannot_be_forwarded_does_not_run_its_job_in_a_hot_lo
         raise LookupError
 
     job = declare(broker, fail, max_retries=0)
-    broker.declarations.dead("default")
+    broker.engine.declarations.dead("default")
     with full(rabbitmq_server, prefix, "default\\.XQ$"):
         job.send()
         run_worker(broker)

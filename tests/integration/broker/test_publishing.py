@@ -36,7 +36,7 @@ def broker_on(url: str, prefix: str, **options: Any) -> RabbitmqBroker:
 def test_a_queue_deleted_under_a_producer_is_made_again(make_broker: MakeBroker, channel: Any) -> None:
     broker = make_broker()
     broker.enqueue(message())
-    channel.queue_delete(broker.options().topology.work("default").name)
+    channel.queue_delete(broker.engine.options.topology.work("default").name)
     broker.enqueue(message())
     assert broker.get_queue_message_counts("default")[0] == 1
 
@@ -45,7 +45,7 @@ def test_a_queue_with_other_arguments_is_named_with_both_values_and_the_way_out(
     make_broker: MakeBroker, channel: Any
 ) -> None:
     broker = make_broker()
-    work = broker.options().topology.work("default")
+    work = broker.engine.options.topology.work("default")
     broker.queues.add("default")
     channel.queue_declare(work.name, durable=True, arguments={**work.arguments, "x-delivery-limit": 5})
     with pytest.raises(QueueMismatch) as raised:
@@ -61,7 +61,7 @@ def test_a_worker_consumes_what_exists_with_other_arguments(
     make_broker: MakeBroker, channel: Any, declare: Declare, run_worker: Any
 ) -> None:
     broker = make_broker()
-    work = broker.options().topology.work("default")
+    work = broker.engine.options.topology.work("default")
     channel.queue_declare(work.name, durable=True, arguments={**work.arguments, "x-delivery-limit": 5})
     ran: list[int] = []
     job = declare(broker, ran.append, actor_name="job")
@@ -74,7 +74,7 @@ def test_enqueue_many_confirms_each_message_and_keeps_order(make_broker: MakeBro
     broker = make_broker()
     sent = broker.enqueue_many(message(args=(number,)) for number in range(2_500))
     assert len(sent) == broker.get_queue_message_counts("default")[0] == 2_500
-    first = dramatiq.Message.decode(channel.basic_get(broker.options().topology.work("default").name)[2])
+    first = dramatiq.Message.decode(channel.basic_get(broker.engine.options.topology.work("default").name)[2])
     assert first.message_id == sent[0].message_id
 
 
@@ -97,9 +97,9 @@ def test_each_attempt_has_the_same_message_id(make_broker: MakeBroker, channel: 
     broker = make_broker()
     first = message()
     broker.enqueue(first)
-    channel.queue_delete(broker.options().topology.work("default").name)
+    channel.queue_delete(broker.engine.options.topology.work("default").name)
     broker.enqueue(first)
-    _, properties, body = channel.basic_get(broker.options().topology.work("default").name)
+    _, properties, body = channel.basic_get(broker.engine.options.topology.work("default").name)
     assert properties.message_id == first.message_id == dramatiq.Message.decode(body).message_id
 
 
@@ -107,7 +107,7 @@ def test_a_higher_broker_priority_goes_first(make_broker: MakeBroker, channel: A
     broker = make_broker(queue_type="classic", max_priority=9)
     for priority in (None, 1, 9, 5):
         broker.enqueue(message(options={} if priority is None else {"broker_priority": priority}))
-    work = broker.options().topology.work("default")
+    work = broker.engine.options.topology.work("default")
     assert work.name.endswith("default.p9")
     got = [channel.basic_get(work.name, auto_ack=True)[1].priority for _ in range(4)]
     assert got == [9, 5, 1, None]

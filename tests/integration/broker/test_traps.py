@@ -45,7 +45,7 @@ def test_a_tag_of_an_earlier_channel_acks_nothing(make_broker: MakeBroker, decla
     job = declare(broker, lambda number: None, actor_name="job")
     for number in range(3):
         job.send(number)
-    consumer = broker.consume("default", timeout=50)
+    consumer = broker.engine.consume(broker, "default", idle_ms=50)
 
     def take(count: int) -> list[Any]:
         deadline = time.monotonic() + 10
@@ -74,7 +74,7 @@ def test_a_message_of_another_queue_name_runs_and_its_thread_lives(
     job = declare(broker, ran.append, actor_name="job")
     broker.declare_queue("default", ensure=True)
     foreign = job.message(1).copy(queue_name="elsewhere")
-    channel.basic_publish("", broker.options().topology.work("default").name, foreign.encode())
+    channel.basic_publish("", broker.engine.options.topology.work("default").name, foreign.encode())
     run_worker(broker, threads=1)
 
     until(lambda: ran == [1], seconds=10, what="the foreign message")
@@ -104,7 +104,7 @@ def test_a_retry_that_cannot_be_published_requeues_its_message(
         if len(attempts) < 3:
             raise RuntimeError("not yet")
 
-    broker.declarations.holds()
+    broker.engine.declarations.holds()
     with full(rabbitmq_server, prefix, "hold\\."):
         declare(broker, job, min_backoff=200, max_backoff=300, idempotent=idempotent).send()
         run_worker(broker, threads=1)
@@ -127,7 +127,7 @@ def test_a_dead_letter_holds_the_final_error(
     run_worker(broker)
     until(lambda: dead(broker) == 1, seconds=10, what="the dead letter")
 
-    _, properties, body = channel.basic_get(broker.options().topology.dead("default").name, auto_ack=True)
+    _, properties, body = channel.basic_get(broker.engine.options.topology.dead("default").name, auto_ack=True)
     letter = json.loads(body)
     assert letter["message_id"] == properties.message_id == sent.message_id
     assert letter["args"] == [7]
@@ -202,7 +202,7 @@ def test_a_body_that_cannot_be_decoded_is_a_dead_letter_byte_for_byte(
 ) -> None:
     broker = make_broker()
     broker.declare_queue("default", ensure=True)
-    topology = broker.options().topology
+    topology = broker.engine.options.topology
     nonsense = [b"\xff\x00 not json", b"[]", b"{}", json.dumps({"args": 1}).encode()]
     for body in nonsense:
         channel.basic_publish("", topology.work("default").name, body)
@@ -259,7 +259,7 @@ def test_acks_of_jobs_that_end_out_of_order_leave_the_slow_one(
     broker.enqueue_many(actor.message(number) for number in range(200))
     worker = run_worker(broker, threads=3)
     until(lambda: len(ran) == 199, seconds=20, what="all but the slow one: acks do not wait behind it")
-    work = broker.options().topology.work("default").name
+    work = broker.engine.options.topology.work("default").name
     until(lambda: unacked(rabbitmq_server, work) == 1, seconds=10, what="all acks but one")
     go_on.set()
     until(lambda: len(ran) == 200, seconds=10, what="the slow one")
@@ -305,7 +305,7 @@ def test_a_message_of_a_wrong_shape_does_not_stop_the_queue(
     job = declare(broker, ran.append, actor_name="job")
     broker.declare_queue("default", ensure=True)
     body = json.dumps({**job.message(1).asdict(), **fields}).encode()
-    channel.basic_publish("", broker.options().topology.work("default").name, body)
+    channel.basic_publish("", broker.engine.options.topology.work("default").name, body)
     job.send(2)
     run_worker(broker)
     until(lambda: ran == [2], seconds=10, what="the message behind it")
@@ -317,7 +317,7 @@ def test_plain_dramatiqs_dead_letter_queue_is_used_as_it_is(
 ) -> None:
     broker = make_broker(queue_type="classic", middleware=[Retries()])
     channel.queue_declare(
-        broker.options().topology.dead("default").name, durable=True, arguments={"x-message-ttl": 604_800_000}
+        broker.engine.options.topology.dead("default").name, durable=True, arguments={"x-message-ttl": 604_800_000}
     )
 
     def fail() -> None:

@@ -100,7 +100,7 @@ def messages_in(server: services.RabbitMQ, queue: str) -> int | None:
 def held(channel: Any, broker: RabbitmqBroker) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """The messages in the hold queues: their bodies, and their headers."""
     found = []
-    for queue in broker.options().topology.holds().values():
+    for queue in broker.engine.options.topology.holds().values():
         while (got := channel.basic_get(queue.name, auto_ack=True))[0] is not None:
             found.append((json.loads(got[2]), got[1].headers))
     return found
@@ -191,7 +191,7 @@ def test_what_can_not_be_read_becomes_a_dead_letter_byte_for_byte(
     broker.declare_queue("default")
     run_worker(broker)
     until(lambda: broker.get_queue_message_counts("default")[2] == 4, seconds=10, what="the dead letters")
-    name = broker.options().topology.dead("default").name
+    name = broker.engine.options.topology.dead("default").name
     found = [channel.basic_get(name, auto_ack=True)[2] for _ in range(4)]
     assert set(bodies) < set(found)
 
@@ -232,7 +232,7 @@ def test_what_can_not_be_moved_stays_where_it_was_and_holds_up_nothing_else(
     plain.send(1, HOUR_MS)
     broker = make_broker()
     broker.declare_queue("default")
-    work = broker.options().topology.work("default").name
+    work = broker.engine.options.topology.work("default").name
     channel.queue_declare(work, durable=True, arguments={"x-max-length": 7})
     with running_relay(broker):
         until(

@@ -32,7 +32,7 @@ class Workshop:
 
     def __init__(self, broker: RabbitmqBroker) -> None:
         self.broker = broker
-        self.topology = broker.options().topology
+        self.topology = broker.engine.options.topology
 
     def declare(self, fn: Callable[..., Any], **options: Any) -> Actor[..., Any]:
         name = options.pop("actor_name", "job")
@@ -53,11 +53,11 @@ class Workshop:
             worker.stop(timeout=10_000)
 
     def runs(self, name: str = "nightly") -> list[TickRun]:
-        with Admin(self.broker.options().nodes, timeout_s=20) as admin:
+        with Admin(self.broker.engine.options.nodes, timeout_s=20) as admin:
             return TickRecords(admin, self.topology).runs({name})
 
     def depth(self, pace: Pace) -> int:
-        with Admin(self.broker.options().nodes, timeout_s=20) as admin:
+        with Admin(self.broker.engine.options.nodes, timeout_s=20) as admin:
             depth = admin.depth(self.topology.runs(pace))
         return -1 if depth is None else depth.messages
 
@@ -133,7 +133,7 @@ def test_what_runs_each_second_does_not_push_out_what_runs_each_day(workshop: Wo
     body = TickRun("pulse", TIME, "schedule", "m", "job", "done", 5, 3, 2, 1, "w").encode()
     queue = workshop.topology.runs(Pace.SECONDS).name
     many = [Publication(queue, body, pika.BasicProperties(message_id=str(number))) for number in range(MOST_RUNS)]
-    assert workshop.broker.publisher.publish(many, 60) == []
+    assert workshop.broker.engine.publisher.publish(many, 60) == []
 
     # Then the oldest has made room, and the daily job's is there
     until(lambda: workshop.depth(Pace.SECONDS) == MOST_RUNS, seconds=20, what="the drop of the oldest")

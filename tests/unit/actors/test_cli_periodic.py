@@ -9,7 +9,7 @@ import dramatiq
 import pytest
 from typer.testing import CliRunner, Result
 
-from actors.brokers.rabbitmq import RabbitmqBroker
+from actors.brokers.broker import Broker
 from actors.cli.exits import ExitStatus
 from actors.cli.periodic import app
 from actors.operating import ChangeRefused, NoLeader, Page, Standing
@@ -124,8 +124,8 @@ def shop(application: Application, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setenv("ACTORS_MODULES", "shop_tasks")
     monkeypatch.setattr("actors.cli.periodic_options.Operator", shop.schedulers)
 
-    monkeypatch.setattr(RabbitmqBroker, "enqueue", lambda _, message: shop.sent.append(message))
-    monkeypatch.setattr(RabbitmqBroker, "enqueue_many", lambda _, messages: shop.sent.extend(messages))
+    monkeypatch.setattr(Broker, "enqueue", lambda _, message: shop.sent.append(message))
+    monkeypatch.setattr(Broker, "enqueue_many", lambda _, messages: shop.sent.extend(messages))
     return shop
 
 
@@ -599,12 +599,12 @@ def test_a_range_that_could_not_be_meant_is_refused(
 def test_a_backfill_that_breaks_off_says_how_far_it_came(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
-    def enqueue_many(_: RabbitmqBroker, messages: list[dramatiq.Message[Any]]) -> None:
+    def enqueue_many(_: Broker[Any], messages: list[dramatiq.Message[Any]]) -> None:
         calls.append(len(messages))
         if len(calls) == 2:
             raise dramatiq.errors.ConnectionFailed("gone")
 
-    monkeypatch.setattr(RabbitmqBroker, "enqueue_many", enqueue_many)
+    monkeypatch.setattr(Broker, "enqueue_many", enqueue_many)
     begin, end = "2020-01-01T00:00:00Z", "2020-01-31T00:00:00Z"
     result = shop.periodic("backfill", "hourly", "--from", begin, "--to", end, "--yes")
     assert result.exit_code == ExitStatus.UNREACHABLE

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import dramatiq
 import pytest
 
 from actors import actor, assembly, configure
 from actors.assembly import broker
-from actors.brokers.rabbitmq import RabbitmqBroker
+from actors.brokers.broker import Broker
+from actors.brokers.rabbitmq import RabbitmqEngine
 from actors.errors import ActorsError, ArgumentsError, DeclarationError, MessageTooLarge, NotEncodable, SettingsError
 from actors.testing import StubBroker, drain, enqueued
 
@@ -21,12 +22,12 @@ def monthly_report() -> None: ...
 
 
 @pytest.fixture
-def unused_broker(monkeypatch: pytest.MonkeyPatch) -> RabbitmqBroker:
+def unused_broker(monkeypatch: pytest.MonkeyPatch) -> Broker[RabbitmqEngine]:
     """The broker of this process, before its settings are read; they are as before when the test ends."""
     monkeypatch.setattr(assembly, "_settings", None)
-    monkeypatch.setattr(assembly, "_options", None)
+    monkeypatch.setattr(assembly.broker, "_engine", {})
     monkeypatch.setattr(monthly_report, "queue_name", "reports")
-    return broker
+    return cast("Broker[RabbitmqEngine]", broker)
 
 
 def test_an_actor_called_directly_runs_here_and_now(stub_broker: StubBroker) -> None:
@@ -295,7 +296,7 @@ def test_a_delay_together_with_an_eta_is_refused(stub_broker: StubBroker) -> Non
 
 
 def test_p20_queue_routes_decide_the_queue_of_an_actor(
-    unused_broker: RabbitmqBroker, stub_broker: StubBroker, monkeypatch: pytest.MonkeyPatch
+    unused_broker: Broker[RabbitmqEngine], stub_broker: StubBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(
         "ACTORS_QUEUE_ROUTES", '{"report_*": "slow", "report_yearly": "very_slow", "report_[dw]*": "never"}'
@@ -317,7 +318,7 @@ def test_p20_queue_routes_decide_the_queue_of_an_actor(
     ]
 
 
-def test_p20_configure_routes_actors_that_are_declared_already(unused_broker: RabbitmqBroker) -> None:
+def test_p20_configure_routes_actors_that_are_declared_already(unused_broker: Broker[RabbitmqEngine]) -> None:
     configure(queue_routes={"decorator.monthly_*": "slow"})
     assert monthly_report.message().queue_name == "slow"
     assert "slow" in unused_broker.queues
@@ -328,22 +329,24 @@ def test_p20_configure_routes_actors_that_are_declared_already(unused_broker: Ra
     assert "reports" in unused_broker.queues
 
 
-def test_p20_the_prefix_of_the_settings_is_that_of_the_queues(unused_broker: RabbitmqBroker) -> None:
+def test_p20_the_prefix_of_the_settings_is_that_of_the_queues(unused_broker: Broker[RabbitmqEngine]) -> None:
     configure(queue_prefix="staging", broker_url="amqp://127.0.0.1:1/")
 
-    assert unused_broker.options().topology.work("default").name.startswith("staging.")
+    assert unused_broker.engine.options.topology.work("default").name.startswith("staging.")
 
 
-def test_configure_after_the_broker_is_in_use_is_refused_unless_nothing_changes(unused_broker: RabbitmqBroker) -> None:
+def test_configure_after_the_broker_is_in_use_is_refused_unless_nothing_changes(
+    unused_broker: Broker[RabbitmqEngine],
+) -> None:
     configure(broker_url="amqp://127.0.0.1:1/")
-    unused_broker.options()
+    assert unused_broker.engine.where == "amqp://127.0.0.1:1/"
 
     configure(broker_url="amqp://127.0.0.1:1/")
     with pytest.raises(SettingsError) as error:
         configure(broker_url="amqp://127.0.0.1:2/")
 
     assert str(error.value) == "configure() came too late: the broker is in use; call it before the first send"
-    assert unused_broker.options().nodes.urls == ("amqp://127.0.0.1:1/",)
+    assert unused_broker.engine.options.nodes.urls == ("amqp://127.0.0.1:1/",)
 
 
 def test_messages_of_an_actor_compose_with_dramatiqs_own_pipelines(stub_broker: StubBroker) -> None:

@@ -124,11 +124,11 @@ def test_a_marked_test_may_use_the_default_and_the_next_may_not(pytester: pytest
 
         @pytest.mark.actors_connect
         def test_marked():
-            assert broker.options().nodes.urls == ("amqp://guest:guest@127.0.0.1:5672/",)
+            assert broker.engine.options.nodes.urls == ("amqp://guest:guest@127.0.0.1:5672/",)
 
         def test_unmarked():
             with pytest.raises(SettingsError, match="a test would connect to the default RabbitMQ"):
-                broker.options()
+                broker.engine.options
     """)
 
     run(pytester).assert_outcomes(passed=2)

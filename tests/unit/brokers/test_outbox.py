@@ -7,8 +7,8 @@ from dramatiq.middleware import Middleware
 from pika import BasicProperties
 
 from actors.brokers.dispatch import Dispatch
+from actors.brokers.outgoing import Following
 from actors.brokers.publisher import Publication
-from actors.brokers.sender import Following
 
 
 class Delivery(dramatiq.MessageProxy):

@@ -33,7 +33,7 @@ class Site:
     def bury(self, *names: str, **options: Any) -> None:
         """Put a dead letter for each of *names* behind the others: they are the ids of their messages."""
         publications = [self.publication(name, number, **options) for number, name in enumerate(names)]
-        assert self.broker.publisher.publish(publications, 30) == []
+        assert self.broker.engine.publisher.publish(publications, 30) == []
 
     def publication(
         self,
@@ -53,7 +53,7 @@ class Site:
         )
         failure = failure or Failure(Reason.EXHAUSTED, "ValueError", "boom")
         letter = Letter.of(message, failure, queue=queue, died=FIRST_DIED + number if died is None else died)
-        return self.broker._bury(message.encode(), letter)
+        return self.broker.engine.bury(message.encode(), letter)
 
     def names(self, **options: Any) -> list[str]:
         """The ids of the messages of all dead letters, in their order."""

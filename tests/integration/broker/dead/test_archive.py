@@ -16,7 +16,7 @@ HOUR_MS = 3_600_000
 
 def bury_bytes(site: Site, body: bytes) -> None:
     letter = Letter.of_body(body, ValueError("no"), queue="default", died=FIRST_DIED)
-    assert site.broker.publisher.publish([site.broker._bury(body, letter)], 10) == []
+    assert site.broker.engine.publisher.publish([site.broker.engine.bury(body, letter)], 10) == []
 
 
 def exported(site: Site, selection: Selection = EVERYTHING) -> list[str]:

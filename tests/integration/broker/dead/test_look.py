@@ -162,8 +162,8 @@ def test_the_stock_says_since_when_and_until_when(make_site: MakeSite, queue_typ
 def test_what_rabbitmq_has_dead_lettered_by_itself_died_when_that_happened(make_site: MakeSite, channel: Any) -> None:
     # Given a letter of plain Dramatiq, which nacks a message that has failed
     site = make_site(queue_type="classic")
-    site.broker.declarations.dead("default")
-    topology = Topology("classic", site.broker.options().topology.prefix)
+    site.broker.engine.declarations.dead("default")
+    topology = Topology("classic", site.broker.engine.options.topology.prefix)
     message: dramatiq.Message[Any] = dramatiq.Message("default", "job", (1,), {}, {"traceback": "boom"})
     began = time.time_ns() // 1_000_000
     work = topology.work("default").name

@@ -35,7 +35,7 @@ def declare_job(site: Site, declare: Declare, ran: list[str] | None = None, **op
 
 def waiting(channel: Any, broker: RabbitmqBroker, queue: str = "default") -> list[dramatiq.Message[Any]]:
     """Take what is in a work queue."""
-    name, found = broker.options().topology.work(queue).name, []
+    name, found = broker.engine.options.topology.work(queue).name, []
     while (got := channel.basic_get(name, auto_ack=True))[0] is not None:
         found.append(dramatiq.Message.decode(got[2]))
     return found
@@ -182,7 +182,7 @@ def test_arguments_are_checked_against_the_hints_of_today(site: Site, declare: D
 def test_what_can_not_be_decoded_is_kept_even_by_force(site: Site, declare: Declare) -> None:
     body = b"\xff not JSON"
     letter = Letter.of_body(body, ValueError("not JSON"), queue="default", died=FIRST_DIED)
-    assert site.broker.publisher.publish([site.broker._bury(body, letter)], 10) == []
+    assert site.broker.engine.publisher.publish([site.broker.engine.bury(body, letter)], 10) == []
     with returned(site):
         assert site.letters.replay(EVERYTHING, Terms(force=True)) == Replayed(kept=1)
 
@@ -213,7 +213,7 @@ def test_copies_of_a_letter_run_once(site: Site, declare: Declare, run_worker: R
     worker = run_worker(site.broker)
     until(lambda: site.count() == 1, seconds=20, what="the letter")
     [buried] = site.letters.find(sent.message_id)
-    site.broker.publisher.publish([site.broker._bury(buried.body, buried.letter)], 10)
+    site.broker.engine.publisher.publish([site.broker.engine.bury(buried.body, buried.letter)], 10)
     # When both are replayed
     healed.set()
     assert site.letters.replay(EVERYTHING).replayed == 2

@@ -128,7 +128,7 @@ def test_a_message_that_can_not_be_released_waits_on_and_says_why(
     make_broker: MakeBroker, start_relay: StartRelay, looking: Looking, channel: Any, is_kept: bool, prefix: str
 ) -> None:
     broker = make_broker(middleware=[])
-    work = broker.options().topology.work("default").name
+    work = broker.engine.options.topology.work("default").name
     channel.queue_declare(work, durable=True, arguments={"x-max-length": 7})
     send(broker, "stuck", HOUR_MS)
     if is_kept:
@@ -161,11 +161,11 @@ def test_a_message_that_is_refused_while_its_time_passes_waits_on(
         def block() -> None:
             go_on.wait(60)
 
-        assert broker.publisher._session is not None
-        broker.publisher._session.call_soon(block)
-        with Admin(broker.options().nodes, timeout_s=10) as admin:
-            asking = Asking(admin, broker.options().topology, patience_s=0.1)
-            asking.ask(Inquiry("run-now", broker.options().topology.hold(1_600).name, frozenset({"stuck"})), 1)
+        assert broker.engine.publisher._session is not None
+        broker.engine.publisher._session.call_soon(block)
+        with Admin(broker.engine.options.nodes, timeout_s=10) as admin:
+            asking = Asking(admin, broker.engine.options.topology, patience_s=0.1)
+            asking.ask(Inquiry("run-now", broker.engine.options.topology.hold(1_600).name, frozenset({"stuck"})), 1)
         until(lambda: kept(relay) == [] and now_ms() > due, seconds=10, what="a relay that waits for the confirm")
         go_on.set()
     finally:
@@ -179,7 +179,7 @@ def test_a_message_that_is_in_other_hands_is_looked_for_once_more(
 ) -> None:
     broker = make_broker(middleware=[])
     send(broker, "mine", HOUR_MS)
-    options = broker.options()
+    options = broker.engine.options
     with Admin(options.nodes, timeout_s=30) as admin:
         other = Peek(admin, options.topology.hold(HOUR_HOLD_MS), 10, lambda held: None)
         with other:
@@ -238,7 +238,7 @@ def test_a_message_is_met_though_it_moves_on_all_the_time(
 def test_what_was_dropped_on_a_channel_that_is_lost_is_noted_as_unsure(make_broker: MakeBroker) -> None:
     broker = make_broker(middleware=[])
     send(broker, "mine", HOUR_MS)
-    options = broker.options()
+    options = broker.engine.options
     noted: list[Found] = []
     with Admin(options.nodes, timeout_s=5) as admin:
 

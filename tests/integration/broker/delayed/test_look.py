@@ -35,7 +35,7 @@ def test_a_look_shows_what_waits_soonest_due_first_with_and_without_a_relay(
     assert (soon.actor, soon.queue, soon.retries, later.retries) == ("job", "default", 2, 0)
     assert 0 <= before - (soon.due - HOUR_MS) < 10_000
     assert soon.size == len(dramatiq.Message("default", "job", ("soon",), {}, {"retries": 2}, "soon", 1).encode()) + 12
-    assert last.hold_queue == broker.options().topology.hold(100 * 2**27).name
+    assert last.hold_queue == broker.engine.options.topology.hold(100 * 2**27).name
     assert page.silent == 0
 
     relay = start_relay(broker)
@@ -51,13 +51,13 @@ def test_a_look_leaves_queues_bodies_and_dates_as_they_were(
     for number in range(100):
         send(broker, f"hour-{number}", HOUR_MS)
         send(broker, f"day-{number}", 24 * HOUR_MS)
-    broker.declarations.holds()
-    before = contents(channel.connection, broker.options().topology)
+    broker.engine.declarations.holds()
+    before = contents(channel.connection, broker.engine.options.topology)
     assert sum(map(len, before.values())) == 200
 
     for _ in range(3):
         assert len(names(looking(broker).look(limit=1_000))) == 200
-    assert contents(channel.connection, broker.options().topology) == before
+    assert contents(channel.connection, broker.engine.options.topology) == before
 
 
 def test_a_look_meets_what_relays_keep_and_what_they_do_not_once(
@@ -135,12 +135,12 @@ def test_a_body_that_can_not_be_decoded_is_shown_and_can_be_cancelled(
     make_broker: MakeBroker, start_relay: StartRelay, looking: Looking, channel: Any
 ) -> None:
     broker = make_broker(middleware=[])
-    broker.declarations.holds()
+    broker.engine.declarations.holds()
     now = now_ms()
     for number, body in enumerate([b"\xff not json", b"[]", b'{"actor_name": 1}', b"[" * 100_000]):
         hold = Hold.until(now + HOUR_MS + number, "default", now=now)
         publication = hold.publication(body, BasicProperties(message_id=f"m{number}"), "")
-        channel.basic_publish("", broker.declarations.hold(hold.hold_ms).name, body, publication.properties)
+        channel.basic_publish("", broker.engine.declarations.hold(hold.hold_ms).name, body, publication.properties)
     until(lambda: len(looking(broker).look().messages) == 4, seconds=10, what="all four")
 
     def shown() -> list[tuple[str, str | None]]:
@@ -163,7 +163,7 @@ def test_a_message_that_moves_to_a_shorter_hold_during_a_look_is_met(
     until(lambda: listens(relay), seconds=10, what="the relay")
     hold(broker, channel, now_ms() + HOUR_MS // 2)
     until(lambda: len(kept(relay)) == 1, seconds=10, what="the relay keeps it")
-    topology = broker.options().topology
+    topology = broker.engine.options.topology
     longer, shorter = topology.hold(HOUR_HOLD_MS).name, topology.hold(HOUR_HOLD_MS // 2).name
     ask = Asking.ask
     asked: list[str] = []
@@ -201,7 +201,7 @@ def test_a_message_that_goes_back_to_the_end_of_its_queue_during_a_look_is_met(
             relay._session.call_soon(lambda: relay._make_room(lambda held: True))
             until(lambda: kept(relay) == sent[PREFETCH + 1 :], seconds=10, what="the heads' way to the end")
 
-    options = broker.options()
+    options = broker.engine.options
     with Admin(options.nodes, timeout_s=20) as admin:
         Walk(admin, options.topology, depth=1).go(LIST, see)
     assert met[0] == sent[PREFETCH]
@@ -221,8 +221,8 @@ def test_a_message_that_is_just_being_published_is_met(
     def block() -> None:
         go_on.wait(60)
 
-    assert broker.publisher._session is not None
-    broker.publisher._session.call_soon(block)
+    assert broker.engine.publisher._session is not None
+    broker.engine.publisher._session.call_soon(block)
     try:
         until(lambda: kept(relay) == [], seconds=10, what="its time has come")
         assert names(looking(broker).look()) == ["mine"]
@@ -233,7 +233,7 @@ def test_a_message_that_is_just_being_published_is_met(
 def test_a_look_waits_for_what_is_on_its_way_to_it(make_broker: MakeBroker, looking: Looking, queue_type: str) -> None:
     broker = make_broker(queue_type=queue_type, middleware=[])
     broker.enqueue_many([dramatiq.Message[None]("default", "job", (), {}, {}) for _ in range(300)], delay=HOUR_MS)
-    options = broker.options()
+    options = broker.engine.options
     with Admin(options.nodes, timeout_s=20) as admin:
         for _ in range(50):
             with Peek(admin, options.topology.hold(HOUR_HOLD_MS), 1_000, lambda held: None) as peek:

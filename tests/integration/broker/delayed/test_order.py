@@ -66,7 +66,7 @@ def test_a_relay_that_starts_during_a_look_makes_room_for_what_was_in_hand(
     # Given a look that has the heads in hand while a relay starts, which gets what is behind them
     broker = make_broker(middleware=[])
     broker.declare_queue("default", ensure=True)
-    broker.declarations.holds()
+    broker.engine.declarations.holds()
     soon = now_ms() + 4_000
     hold(broker, channel, *[soon] * 100, *[soon + HOUR_MS] * 100)
     relays: list[Relay] = []
@@ -77,7 +77,7 @@ def test_a_relay_that_starts_during_a_look_makes_room_for_what_was_in_hand(
             until(lambda: len(kept(relays[0])) == PREFETCH, seconds=10, what="a relay full of later messages")
 
     # When the look ends
-    options = broker.options()
+    options = broker.engine.options
     with Admin(options.nodes, timeout_s=20) as admin:
         Walk(admin, options.topology, depth=100).go(LIST, see)
     # Then the heads come in time
@@ -109,7 +109,7 @@ def test_a_relay_makes_room_for_what_was_in_hand_while_it_went_on(
             until(lambda: len(kept(relay)) == PREFETCH, seconds=10, what="a relay full of later messages")
 
     # When the look ends
-    options = broker.options()
+    options = broker.engine.options
     with Admin(options.nodes, timeout_s=20) as admin:
         Walk(admin, options.topology, depth=100).go(LIST, see)
     # Then what it had in hand comes in time
@@ -127,7 +127,7 @@ def test_a_relay_that_has_room_gets_what_is_new_and_not_a_look(
     soon = now_ms() + 1_500
     hold(broker, channel, *[soon] * PREFETCH, soon + HOUR_MS)
     until(lambda: len(kept(relay)) == PREFETCH, seconds=10, what="the heads")
-    options = broker.options()
+    options = broker.engine.options
     queue = options.topology.hold(HOUR_HOLD_MS)
     with Admin(options.nodes, timeout_s=30) as admin, Peek(admin, queue, 100, lambda held: None) as peek:
         assert peek.taken == 1
@@ -142,10 +142,10 @@ def test_a_look_that_is_killed_gives_back_what_it_had_in_hand(
     make_broker: MakeBroker, looking: Looking, channel: Any, queue_type: str
 ) -> None:
     broker = make_broker(queue_type=queue_type, middleware=[])
-    broker.declarations.holds()
+    broker.engine.declarations.holds()
     hold(broker, channel, *[now_ms() + HOUR_MS] * 40)
-    before = contents(channel.connection, broker.options().topology)
-    options = broker.options()
+    before = contents(channel.connection, broker.engine.options.topology)
+    options = broker.engine.options
     program = f"""
         import time
         from actors.brokers.admin import Admin
@@ -170,4 +170,4 @@ def test_a_look_that_is_killed_gives_back_what_it_had_in_hand(
     process.wait()
     process.stdout.close()
     until(lambda: len(looking(broker).look().messages) == 40, seconds=10, what="all of them again")
-    assert contents(channel.connection, broker.options().topology) == before
+    assert contents(channel.connection, broker.engine.options.topology) == before

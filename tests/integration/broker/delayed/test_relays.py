@@ -19,9 +19,9 @@ def test_a_relay_that_does_not_answer_costs_a_moment_and_is_named(
 ) -> None:
     # Given a relay of an earlier version, which only consumes, beside one of ours
     broker = make_broker(middleware=[])
-    broker.declarations.holds()
+    broker.engine.declarations.holds()
     channel.basic_qos(prefetch_count=1)
-    for queue in broker.options().topology.holds().values():
+    for queue in broker.engine.options.topology.holds().values():
         channel.basic_consume(queue.name, lambda *_: None)
     send(broker, "first", HOUR_MS)
     until(lambda: looking(broker).look().messages == [], seconds=10, what="the old relay keeps the first one")
@@ -100,7 +100,7 @@ def test_a_relay_without_the_right_to_be_asked_moves_messages_all_the_same(
 ) -> None:
     broker = make_broker(middleware=[])
     broker.declare_queue("default", ensure=True)
-    broker.declarations.holds()
+    broker.engine.declarations.holds()
     rabbitmq_server.ctl("add_user", prefix, "secret")
     queues = rf"^({prefix}\.hold\..*|{prefix}\.default.*|amq\.default)$"
     rabbitmq_server.ctl("set_permissions", prefix, queues, queues, queues)
