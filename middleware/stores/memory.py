@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from middleware.stores import transitions
-from middleware.stores.cursor import after_record, place_of
 from middleware.stores.protocol import OPEN, Answer, Claim, Outcome, Record, Request, State
 from middleware.stores.transitions import Kept
 
@@ -68,7 +67,7 @@ class MemoryStore:
 
     def list_open(self, *, after: str = "", limit: int = 100) -> tuple[list[Record], str]:
         """Return a page of the records that are not done, and what to give as *after* for the next."""
-        place = place_of(after)
+        place = _place(after)
         with self._lock:
             now = self._now()
             there = [kept.record for kept in self._kept.values() if kept.record.expires > now]
@@ -76,7 +75,7 @@ class MemoryStore:
             (record for record in there if record.state in OPEN and (record.expires, record.digest) > place),
             key=lambda record: (record.expires, record.digest),
         )
-        return rest[:limit], after_record(rest[limit - 1]) if len(rest) > limit else ""
+        return rest[:limit], f"{rest[limit - 1].expires} {rest[limit - 1].digest}" if len(rest) > limit else ""
 
     def release(self, digest: str, *, force: bool = False) -> Record:
         """Free a key, so that the next message with it runs; return the record as it was."""
@@ -156,3 +155,9 @@ class MemoryStore:
         self._aliases = {owner: alias for owner, alias in self._aliases.items() if alias[-1] > now}
         self._groups = {name: group for name, group in self._groups.items() if group[-1] > now}
         self._full = max(_FEW, 2 * (len(self._kept) + len(self._aliases) + len(self._groups)))
+
+
+def _place(after: str) -> tuple[int, str]:
+    """Return the expiry and the digest that the cursor *after* names."""
+    expires, _, digest = after.partition(" ")
+    return (int(expires), digest) if after else (0, "")

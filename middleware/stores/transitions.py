@@ -1,6 +1,6 @@
 """What becomes of a record: the rules of the stores that keep records as they are. It keeps nothing, and has no clock.
 
-RedisStore has the same rules in Lua, since Redis must decide for all at once; one conformance suite holds them together.
+RedisStore has the same rules in Lua, where Redis decides for all at once; the conformance suite holds them together.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 # Pages after which a commit copies them from the log to the file. The log then starts anew, unless somebody reads it.
-CHECKPOINT_PAGES = 1_000
+CHECKPOINT_PAGES = 4_000
 # What it is cut to when it starts anew, and from which size on we see to that ourselves.
-USUAL_BYTES = 16 * 1024 * 1024
-LARGE_BYTES = 4 * USUAL_BYTES
+USUAL_BYTES = 32 * 1024 * 1024
+LARGE_BYTES = 2 * USUAL_BYTES
 
 # How often to look at its size, and to act on that; writers wait so long for readers to let go of it.
 _COMMITS = 64

@@ -1,12 +1,13 @@
-"""Both stores, one after the other: the one in Redis on a real server of this suite's own."""
+"""All stores, one after the other: the one in Redis on a real server of this suite's own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import services
 from middleware.stores import Store
-from tests.conformance.stores.subject import InMemory, InRedis, Subject
+from tests.conformance.stores.subject import InMemory, InRedis, InSqlite, Subject
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +22,18 @@ def in_redis(flushed_redis: services.Redis) -> InRedis:
     return InRedis(flushed_redis.url)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture
+def in_sqlite(tmp_path: Path) -> Iterator[InSqlite]:
+    subject = InSqlite(tmp_path)
+    yield subject
+    subject.file.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     if request.param == "memory":
         return InMemory()
-    found: InRedis = request.getfixturevalue("in_redis")
+    found: Subject = request.getfixturevalue(f"in_{request.param}")
     return found
 
 

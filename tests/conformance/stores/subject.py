@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -12,6 +13,7 @@ import redis
 
 from middleware.stores import Answer, Claim, Ending, MemoryStore, Outcome, Record, Request, Store, Verdict
 from middleware.stores.redis import RedisStore
+from middleware.stores.sqlite import SCHEMA, SqliteFile, SqliteStore
 from services.deadline import until
 
 # A lease, a wait or a retention that is over before anything has been waited for, and one that outlives its test.
@@ -53,6 +55,30 @@ class InMemory:
 
     def another(self) -> Store:
         return self.store
+
+
+class InSqlite:
+    """A file of its own in *folder*; its time stands still unless a test lets it pass."""
+
+    def __init__(self, folder: Path) -> None:
+        self.time = 1_700_000_000_000
+        self.path = folder / f"{secrets.token_hex(4)}.db"
+        self.file = SqliteFile(self.path, schema=SCHEMA)
+        self.store: Store = SqliteStore(self.file, now=lambda: self.time)
+
+    def pass_time(self, ms: int) -> None:
+        self.time += ms
+
+    def lose_everything(self) -> None:
+        self.time += 1
+        with self.file.write() as connection:
+            tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+            for (name,) in tables:
+                if name != "actors_schema":
+                    connection.execute(f"DELETE FROM {name}")
+
+    def another(self) -> Store:
+        return SqliteStore(SqliteFile(self.path, schema=SCHEMA), now=lambda: self.time)
 
 
 class InRedis:

@@ -1,7 +1,8 @@
-"""Workers that crash, repeat and come late, in every order there is: both stores do what the model says."""
+"""Workers that crash, repeat and come late, in every order there is: all stores do what the model says."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hypothesis import settings
@@ -10,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from middleware.stores import Answer, Claim, Ending, Outcome, Record, Refused, Request, Store, Verdict, pages
 from tests.conformance.stores.model import NEW_CLAIM, OPEN, RUNS, VERDICTS, Entry, Model
-from tests.conformance.stores.subject import InMemory, InRedis, about, extended, request
+from tests.conformance.stores.subject import InMemory, InRedis, InSqlite, about, extended, request
 
 T = TypeVar("T")
 
@@ -279,6 +280,30 @@ class InMemoryOfItsOwnTime(Workers):
 def test_any_interleaving_in_memory_is_the_models() -> None:
     run_state_machine_as_test(
         InMemoryOfItsOwnTime, settings=settings(max_examples=120, stateful_step_count=40, deadline=None)
+    )
+
+
+def test_any_interleaving_in_a_file_is_the_models(tmp_path: Path) -> None:
+    class InAFileOfItsOwnTime(Workers):
+        """Its clock steps backwards, too, but never for as long as the sweep leaves what has expired."""
+
+        durations, retentions = InMemoryOfItsOwnTime.durations, InMemoryOfItsOwnTime.retentions
+        has_own_time = True
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.subject = InSqlite(tmp_path)
+            self.store = self.subject.store
+
+        @rule(ms=st.sampled_from([1, 10, 49, 51, 1_000, 10_000, HOUR, -1, -10, -1_000]))
+        def step(self, ms: int) -> None:
+            self.subject.pass_time(ms)
+
+        def teardown(self) -> None:
+            self.subject.file.close()
+
+    run_state_machine_as_test(
+        InAFileOfItsOwnTime, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
     )
 
 

@@ -1,0 +1,81 @@
+"""What is decided in one transaction: each record is read once, and written once at the end."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from middleware.stores import transitions
+from middleware.stores.protocol import Answer, Claim, Outcome, Request
+from middleware.stores.sqlite.rows import find, keep, to_text
+from middleware.stores.transitions import Kept
+
+_ALIAS = """
+INSERT INTO actors_aliases VALUES (?, ?, ?)
+ON CONFLICT (owner) DO UPDATE SET digest = excluded.digest, expires = excluded.expires
+"""
+_LAST_FENCE = "SELECT last FROM actors_fence"
+_KEEP_FENCE = "INSERT INTO actors_fence VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET last = excluded.last"
+
+
+class Exchange:
+    """The records that a transaction on *raw* has read or changed, at the time *now*.
+
+    Attributes:
+        now: milliseconds since the Unix epoch, the same for all that is decided.
+    """
+
+    def __init__(self, raw: sqlite3.Connection, now: int) -> None:
+        self.now = now
+        self._raw = raw
+        self._found: dict[str, Kept | None] = {}
+        self._changed: dict[str, Kept] = {}
+        self._aliases: dict[str, tuple[str, int]] = {}
+        self._fence: int | None = None
+
+    def begin(self, request: Request) -> Answer:
+        """Return the answer to *request*."""
+        answer, kept = transitions.begin(self.get(request.digest), request, self.now, next_fence=self.next_fence)
+        if kept is not None:
+            self.keep(kept)
+        if transitions.names_its_key(request, answer):
+            self._aliases[request.owner] = (request.digest, self.now + request.lease_ms + request.ttl_ms)
+        return answer
+
+    def finish(self, outcome: Outcome) -> bool:
+        """Record *outcome*; return whether it counts."""
+        kept = transitions.finish(self.get(outcome.claim.request.digest), outcome, self.now)
+        return kept is not None and self.keep(kept)
+
+    def renew(self, claim: Claim, *, mark: bool = False) -> bool:
+        """Extend the lease of *claim*; return whether it is still held."""
+        kept = transitions.renew(self.get(claim.request.digest), claim, self.now, mark=mark)
+        return kept is not None and self.keep(kept)
+
+    def get(self, digest: str) -> Kept | None:
+        """Return what is kept of *digest* by now."""
+        if digest not in self._found:
+            self._found[digest] = find(self._raw, digest, self.now)
+        return self._found[digest]
+
+    def keep(self, kept: Kept) -> bool:
+        """Keep *kept*; return True."""
+        # What has expired at once is not there for the next.
+        self._found[kept.record.digest] = kept if kept.record.expires > self.now else None
+        self._changed[kept.record.digest] = kept
+        return True
+
+    def next_fence(self) -> int:
+        """Return a fencing token that is higher than all before, also those of a file that was lost."""
+        if self._fence is None:
+            [self._fence] = self._raw.execute(_LAST_FENCE).fetchone() or [0]
+        self._fence = max(self._fence, self.now * 1000) + 1
+        return self._fence
+
+    def write(self) -> None:
+        """Write what has changed."""
+        keep(self._raw, self._changed.values())
+        if self._aliases:
+            rows = [(to_text(owner), to_text(digest), expires) for owner, (digest, expires) in self._aliases.items()]
+            self._raw.executemany(_ALIAS, rows)
+        if self._fence is not None:
+            self._raw.execute(_KEEP_FENCE, (self._fence,))

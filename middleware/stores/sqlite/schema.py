@@ -1,0 +1,75 @@
+"""The tables of the idempotency store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# What lists and sweeps go by: a record is in one place of one index, with those that are open apart from the others.
+_RECORDS = """
+CREATE TABLE IF NOT EXISTS actors_records (
+    id INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    fence INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    lost INTEGER NOT NULL,
+    retries INTEGER NOT NULL,
+    replays INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,
+    result TEXT NOT NULL,
+    error TEXT NOT NULL,
+    changed INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    token TEXT NOT NULL,
+    unstarted INTEGER NOT NULL,
+    is_open INTEGER AS (state IN ('running', 'waiting', 'failed', 'unknown'))
+)
+"""
+_BY_EXPIRY = "CREATE INDEX IF NOT EXISTS actors_records_by_expiry ON actors_records (is_open, expires)"
+
+_ALIASES = """
+CREATE TABLE IF NOT EXISTS actors_aliases (
+    owner TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    expires INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+_ALIASES_BY_EXPIRY = "CREATE INDEX IF NOT EXISTS actors_aliases_by_expiry ON actors_aliases (expires)"
+
+_GROUPS = """
+CREATE TABLE IF NOT EXISTS actors_groups (
+    name TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    expires INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+_GROUPS_BY_EXPIRY = "CREATE INDEX IF NOT EXISTS actors_groups_by_expiry ON actors_groups (expires)"
+_ARRIVED = """
+CREATE TABLE IF NOT EXISTS actors_arrived (
+    name TEXT NOT NULL REFERENCES actors_groups ON DELETE CASCADE,
+    member TEXT NOT NULL,
+    PRIMARY KEY (name, member)
+) WITHOUT ROWID
+"""
+
+# The highest fencing token so far, in its only row.
+_FENCE = """
+CREATE TABLE IF NOT EXISTS actors_fence (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    last INTEGER NOT NULL
+)
+"""
+
+SCHEMA: Sequence[str] = (
+    _RECORDS,
+    _BY_EXPIRY,
+    _ALIASES,
+    _ALIASES_BY_EXPIRY,
+    _GROUPS,
+    _GROUPS_BY_EXPIRY,
+    _ARRIVED,
+    _FENCE,
+)
