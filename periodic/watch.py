@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from pika import BlockingConnection
 from pika.exceptions import AMQPChannelError
@@ -50,7 +51,7 @@ class Watch:
         told.add_on_connection_blocked_callback(lambda _, frame: self._block(frame.method.reason or "no reason given"))
         told.add_on_connection_unblocked_callback(lambda _, __: self._block(""))
 
-    def look(self, leader: Leader | None = None) -> None:
+    def look(self, leader: Leader[Any] | None = None) -> None:
         """Look at whatever it is time for; *leader* is for the replica that leads. It takes a few milliseconds."""
         if self._status.blocked:
             return  # RabbitMQ would not read a question
