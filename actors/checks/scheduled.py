@@ -10,7 +10,7 @@ from actors.brokers.admin import Admin
 from actors.brokers.topology import Topology
 from actors.errors import AccessRefused
 from actors.operating.tick_records import look
-from actors.scheduling import destination
+from actors.scheduling.rabbitmq import destination
 from periodic.registry import schedules
 from periodic.roster import Roster
 from periodic.run_time import with_run_time_schedules

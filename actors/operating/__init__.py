@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from actors.assembly import on_rabbitmq
+from actors.assembly import broker, on_rabbitmq
+from actors.brokers.sqlite import SqliteEngine
 from actors.operating.events import Event, History
 from actors.operating.operator import ChangeRefused, NoLeader, Operator, Page, Standing, who
 from actors.operating.rabbitmq import rabbitmq_view
+from actors.operating.sqlite import sqlite_view
 
 __all__ = ["ChangeRefused", "Event", "History", "NoLeader", "Operator", "Page", "Standing", "operator", "who"]
 
@@ -16,5 +18,8 @@ def operator(*, timeout_s: float) -> Operator:
     Args:
         timeout_s: how long an answer may take, and how long a leader is looked for, in seconds.
     """
-    broker = on_rabbitmq()
-    return Operator(broker, lambda: rabbitmq_view(broker.engine, timeout_s=timeout_s))
+    if isinstance(broker.engine, SqliteEngine):
+        file = broker.engine.options.file
+        return Operator(broker, lambda: sqlite_view(file, timeout_s=timeout_s))
+    engine = on_rabbitmq().engine
+    return Operator(broker, lambda: rabbitmq_view(engine, timeout_s=timeout_s))
