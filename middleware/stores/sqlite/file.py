@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from middleware.stores.sqlite.connection import READ, WRITE, Connection, connect
-from middleware.stores.sqlite.errors import FileRefused, FileUnavailable, translated
+from middleware.stores.sqlite.errors import FileRefused, FileUnavailable, code_of, translated
 from middleware.stores.sqlite.gate import Gate
 from middleware.stores.sqlite.log import Log
 from middleware.stores.sqlite.place import absolute, identity, misplaced
@@ -178,7 +178,16 @@ class SqliteFile:
     def _require_version(self, raw: sqlite3.Connection) -> None:
         # In every transaction: a newer release may have come since, and changed the tables. In one that reads, this is
         # also what its snapshot begins with.
-        if wrong := too_new(version_of(raw)):
+        try:
+            version = version_of(raw)
+        except sqlite3.OperationalError as error:
+            if code_of(error) != sqlite3.SQLITE_ERROR:
+                raise
+            raise FileRefused(
+                f"{self.path}: its tables were removed while this process had it open ({error}); "
+                "put them back, or start anew all that use it"
+            ) from error
+        if wrong := too_new(version):
             raise FileRefused(f"{self.path}: {wrong}")
 
     @contextmanager

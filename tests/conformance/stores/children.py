@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from services.deadline import until
+
 Tell = Callable[[Any], None]
 
 # A child that hangs ends by itself.
@@ -41,6 +43,9 @@ class Child:
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
+
+    def wait_for_word(self) -> None:
+        until(self.told, seconds=SECONDS, what="a word of a child")
 
     def wait(self) -> int:
         """Wait for its end; return its exit status, or less than 0 if a signal was its end."""
