@@ -2,10 +2,8 @@
 
 import gc
 import os
-import signal
 import sqlite3
 import threading
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +13,7 @@ import pytest
 
 from middleware.stores.sqlite import FileRefused, FileUnavailable, SqliteFile
 from services.deadline import until
+from tests.conformance.stores.children import Child
 
 SCHEMA = ["CREATE TABLE IF NOT EXISTS actors_numbers (number INTEGER PRIMARY KEY)"]
 
@@ -43,18 +42,8 @@ def open_files(file: SqliteFile) -> int:
 
 def in_child(work: Callable[[], None]) -> int:
     """Do *work* in a forked child; return its exit status."""
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(30)
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with Child(lambda _: work()) as child:
+        return child.wait()
 
 
 def test_nothing_is_opened_before_the_first_use(file: SqliteFile) -> None:
