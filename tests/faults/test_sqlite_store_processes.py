@@ -17,7 +17,7 @@ import pytest
 
 from middleware.stores import Claim, Ending, Outcome, State, Store, Verdict
 from middleware.stores.sqlite import SCHEMA, SqliteFile, SqliteStore, file
-from middleware.stores.sqlite.connection import connect
+from middleware.stores.sqlite.opening import connect
 from services.deadline import until
 from tests.conformance.stores.children import Child, Tell
 from tests.conformance.stores.subject import begin, request
@@ -97,6 +97,23 @@ def test_processes_that_begin_the_same_keys_at_once_run_each_once(path: Path) ->
     assert sorted(key for key, _ in told) == sorted(f"k{number}" for number in range(KEYS))
     assert len({fence for _, fence in told}) == KEYS
     assert is_sound(path)
+
+
+def test_processes_that_write_all_the_time_take_turns(path: Path) -> None:
+    """With the pauses that SQLite makes by itself one of them waits for seconds."""
+    end = time.time() + 2.5
+
+    def work(worker: int, tell: Tell) -> None:
+        store = SqliteStore(SqliteFile(path, schema=SCHEMA, timeout_s=1))
+        for number in itertools.count():
+            if time.time() > end:
+                return
+            tell(begin(store, request(f"{worker} {number}")).verdict)
+
+    with ExitStack() as stack:
+        children = [stack.enter_context(Child(partial(work, worker))) for worker in range(PROCESSES)]
+        assert [child.wait() for child in children] == [0] * PROCESSES
+        assert [set(child.told()) for child in children] == [{"run"}] * PROCESSES
 
 
 def test_processes_killed_at_random_lose_nothing_that_they_were_told_is_recorded(path: Path) -> None:

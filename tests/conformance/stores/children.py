@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,10 @@ class Child:
         self.status: int | None = None
         # A file takes all of it, also while nobody reads.
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed at the end)
-        self.pid = os.fork()
+        with warnings.catch_warnings():
+            # From Python 3.12 on, of other threads. None of theirs is of interest to the child.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
         if self.pid == 0:
             _work(work, self._file.fileno())
 
