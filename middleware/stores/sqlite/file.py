@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
+from middleware.stores.sqlite import forks
 from middleware.stores.sqlite.connection import READ, WRITE, Connection
 from middleware.stores.sqlite.errors import FileRefused, FileUnavailable, code_of, translated
 from middleware.stores.sqlite.gate import Gate
@@ -46,7 +45,7 @@ class SqliteFile:
         self._schema = tuple(schema)
         self._timeout_s = timeout_s
         self._start()
-        _files.add(self)
+        forks.register(self)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -199,33 +198,7 @@ class SqliteFile:
             known = translated(error, self.path, at_commit=connection.at_commit)
             if known is None:
                 raise
+            if code_of(error) != sqlite3.SQLITE_BUSY:
+                # The next transaction finds the file as it then is, whatever this connection remembers of it.
+                connection.close()
             raise known from error
-
-
-_files: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
-_kept_open: set[Path] = set()
-
-
-def _close_all() -> None:
-    for file in list(_files):
-        file.close()
-
-
-def _before_fork() -> None:
-    # Two may be of the same path, and share what SQLite knows of its locks.
-    _kept_open.clear()
-    _kept_open.update(file.path for file in list(_files) if not file.before_fork())
-
-
-def _after_fork_in_parent() -> None:
-    for file in list(_files):
-        file.after_fork_in_parent()
-
-
-def _after_fork_in_child() -> None:
-    for file in list(_files):
-        file.after_fork_in_child(is_usable=file.path not in _kept_open)
-
-
-atexit.register(_close_all)
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
