@@ -301,7 +301,6 @@ def test_a_lock_file_that_is_deleted_costs_a_handover_at_most(site: EmbeddedSite
         site.start(other)
         wait_until(other, Role.STANDING_BY)
         Path(f"{site.path}-scheduler").unlink()
-        wait_for_ticks(leader, 1)
         wait_until(other, Role.LEADING)
         wait_until(leader, Role.STANDING_BY)
         wait_for_ticks(other, 3)
