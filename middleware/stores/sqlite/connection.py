@@ -6,23 +6,15 @@ import ctypes
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 
-from middleware.stores.sqlite.errors import FileRefused, FileUnavailable, code_of
-from middleware.stores.sqlite.log import CHECKPOINT_PAGES, USUAL_BYTES, Log
+from middleware.stores.sqlite.errors import FileUnavailable
+from middleware.stores.sqlite.log import Log
+from middleware.stores.sqlite.opening import patiently
 
 READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
-
-_PRAGMAS = (
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-    f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
-    f"PRAGMA journal_size_limit = {USUAL_BYTES}",
-)
-_PAUSE_S = 0.01
 
 
 class Connection:
@@ -30,20 +22,28 @@ class Connection:
 
     Args:
         opened: makes the module's own connection.
+        check: is called first in each transaction; its first look is where the snapshot of one that reads begins.
         log: is told of commits.
+        timeout_s: how long to wait for another process.
 
     Attributes:
         kind: of the transaction that is open; ``""`` if none is.
         at_commit: whether the last one came as far as its commit.
     """
 
-    def __init__(self, opened: Callable[[], sqlite3.Connection], log: Log) -> None:
+    def __init__(
+        self,
+        opened: Callable[[], sqlite3.Connection],
+        check: Callable[[sqlite3.Connection], None],
+        log: Log,
+        timeout_s: float,
+    ) -> None:
         self.kind, self.at_commit = "", False
-        self._opened, self._log = opened, log
+        self._opened, self._check, self._log, self._timeout_s = opened, check, log, timeout_s
         self._pid = os.getpid()
         self._in_use = threading.Lock()
         self._raw: sqlite3.Connection | None = None
-        self._is_unwanted = False
+        self._is_unwanted = self._is_undone = False
         self._depth = 0
 
     def __del__(self) -> None:
@@ -59,10 +59,10 @@ class Connection:
     def transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
         """Begin one of *kind*; at the end of the block commit it if it writes, and undo it if it does not."""
         with self._in_use:
-            self.at_commit = False
+            self.at_commit = self._is_undone = False
             raw = self._raw = self._raw or self._opened()
             try:
-                raw.execute(kind)
+                patiently(partial(self._begin, raw, kind), self._timeout_s)
                 self.kind = kind
                 yield raw
                 self._require_open(raw)
@@ -88,9 +88,8 @@ class Connection:
             yield raw
             self._require_open(raw)
         except BaseException:
-            # Some errors have undone the whole transaction already.
-            if not self.is_inherited and raw.in_transaction:
-                raw.execute(f"ROLLBACK TO {name}")
+            if not self.is_inherited:
+                self._undo(raw, name)
             raise
         else:
             raw.execute(f"RELEASE {name}")
@@ -103,6 +102,23 @@ class Connection:
         if self._in_use.acquire(blocking=False):
             self._end()
             self._in_use.release()
+
+    def _undo(self, raw: sqlite3.Connection, name: str) -> None:
+        if raw.in_transaction:
+            raw.execute(f"ROLLBACK TO {name}")
+            raw.execute(f"RELEASE {name}")
+            return
+        # The error has undone all. What is still to come must not be committed, statement by statement.
+        self._is_undone = True
+        raw.execute(READ)
+
+    def _begin(self, raw: sqlite3.Connection, kind: str) -> None:
+        raw.execute(kind)
+        try:
+            self._check(raw)
+        except sqlite3.Error:
+            raw.execute("ROLLBACK")
+            raise
 
     def _leave(self, raw: sqlite3.Connection) -> None:
         """Leave nothing of a transaction behind, whatever became of it."""
@@ -131,45 +147,6 @@ class Connection:
     def _require_open(self, raw: sqlite3.Connection) -> None:
         if self.is_inherited:
             raise RuntimeError("the process was forked within a transaction, which is its parent's to end")
-        if not raw.in_transaction:
+        if self._is_undone or not raw.in_transaction:
             # A full disk, for one, does that, and the block has caught the error.
             raise FileUnavailable("an error within the transaction has undone all of it")
-
-
-def connect(path: Path, timeout_s: float) -> sqlite3.Connection:
-    """Return a connection to the file at *path*, which is made if it is not there.
-
-    Raises:
-        FileRefused: the file can have no write-ahead log.
-        sqlite3.Error: for any other reason.
-    """
-    # Also closed by other threads than its own, while that one is not at it.
-    raw = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-    try:
-        mode = _journal_mode(raw, time.monotonic() + timeout_s)
-        if mode != "wal":
-            raise FileRefused(
-                f"{path}: it can have no write-ahead log (its journal mode stays {mode!r}); "
-                "close what else has it open, or name a file on another file system"
-            )
-        for pragma in _PRAGMAS:
-            raw.execute(pragma)
-    except BaseException:
-        raw.close()
-        raise
-    return raw
-
-
-def _journal_mode(raw: sqlite3.Connection, deadline: float) -> str:
-    """Ask for write-ahead logging, which then stays; return the mode that there is."""
-    while True:
-        try:
-            mode: str
-            [mode] = raw.execute("PRAGMA journal_mode = WAL").fetchone()
-        except sqlite3.OperationalError as error:
-            # SQLite does not wait by itself for others that do the same.
-            if code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(_PAUSE_S)
-        else:
-            return mode

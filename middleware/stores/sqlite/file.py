@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
-from middleware.stores.sqlite.connection import READ, WRITE, Connection, connect
-from middleware.stores.sqlite.errors import FileRefused, FileUnavailable, translated
+from middleware.stores.sqlite import forks
+from middleware.stores.sqlite.connection import READ, WRITE, Connection
+from middleware.stores.sqlite.errors import FileRefused, FileUnavailable, code_of, translated
 from middleware.stores.sqlite.gate import Gate
 from middleware.stores.sqlite.log import Log
+from middleware.stores.sqlite.opening import connect, patiently
 from middleware.stores.sqlite.place import absolute, identity, misplaced
 from middleware.stores.sqlite.versions import bring_up, too_new, version_of
 
@@ -45,7 +45,7 @@ class SqliteFile:
         self._schema = tuple(schema)
         self._timeout_s = timeout_s
         self._start()
-        _files.add(self)
+        forks.register(self)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -69,7 +69,6 @@ class SqliteFile:
             raise FileUnavailable(f"{self.path}: another thread has been writing for longer than the timeout")
         try:
             with self._gate, self._translating(connection), connection.transaction(WRITE) as raw:
-                self._require_version(raw)
                 yield raw
         finally:
             writer.release()
@@ -90,7 +89,6 @@ class SqliteFile:
                 yield raw
             return
         with self._gate, self._translating(connection), connection.transaction(READ) as raw:
-            self._require_version(raw)
             yield raw
 
     def close(self) -> None:
@@ -124,7 +122,7 @@ class SqliteFile:
         self._writer = threading.Lock()
         self._gate = Gate()
         self._identity: tuple[int, int] | None = None
-        self._log = Log(self.path, self._timeout_s)
+        self._log = Log(self.path)
         self._is_usable = True
 
     def _connection(self) -> Connection:
@@ -135,7 +133,9 @@ class SqliteFile:
             )
         connection: Connection | None = getattr(self._own, "connection", None)
         if connection is None:
-            connection = self._own.connection = Connection(self._open, self._log)
+            connection = self._own.connection = Connection(
+                self._open, self._require_version, self._log, self._timeout_s
+            )
             with self._opening:
                 self._connections.add(connection)
         if not connection.kind and self._identity not in (None, identity(self.path)):
@@ -170,15 +170,23 @@ class SqliteFile:
             raise FileRefused(f"{self.path}: {wrong}")
 
     def _prepare(self, raw: sqlite3.Connection) -> None:
-        raw.execute(WRITE)
+        patiently(lambda: raw.execute(WRITE), self._timeout_s)
         if wrong := bring_up(raw, self._schema):
             raise FileRefused(f"{self.path}: {wrong}")
         raw.execute("COMMIT")
 
     def _require_version(self, raw: sqlite3.Connection) -> None:
-        # In every transaction: a newer release may have come since, and changed the tables. In one that reads, this is
-        # also what its snapshot begins with.
-        if wrong := too_new(version_of(raw)):
+        # In every transaction: a newer release may have come since, and changed the tables.
+        try:
+            version = version_of(raw)
+        except sqlite3.OperationalError as error:
+            if code_of(error) != sqlite3.SQLITE_ERROR:
+                raise
+            raise FileRefused(
+                f"{self.path}: its tables were removed while this process had it open ({error}); "
+                "put them back, or start anew all that use it"
+            ) from error
+        if wrong := too_new(version):
             raise FileRefused(f"{self.path}: {wrong}")
 
     @contextmanager
@@ -190,33 +198,7 @@ class SqliteFile:
             known = translated(error, self.path, at_commit=connection.at_commit)
             if known is None:
                 raise
+            if code_of(error) != sqlite3.SQLITE_BUSY:
+                # The next transaction finds the file as it then is, whatever this connection remembers of it.
+                connection.close()
             raise known from error
-
-
-_files: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
-_kept_open: set[Path] = set()
-
-
-def _close_all() -> None:
-    for file in list(_files):
-        file.close()
-
-
-def _before_fork() -> None:
-    # Two may be of the same path, and share what SQLite knows of its locks.
-    _kept_open.clear()
-    _kept_open.update(file.path for file in list(_files) if not file.before_fork())
-
-
-def _after_fork_in_parent() -> None:
-    for file in list(_files):
-        file.after_fork_in_parent()
-
-
-def _after_fork_in_child() -> None:
-    for file in list(_files):
-        file.after_fork_in_child(is_usable=file.path not in _kept_open)
-
-
-atexit.register(_close_all)
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
