@@ -60,6 +60,19 @@ def test_a_commit_is_on_the_disk(file: SqliteFile) -> None:
         assert [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas] == ["wal", 2, 1]
 
 
+def test_only_a_commit_that_is_not_to_be_synced_does_not_wait_for_the_disk(file: SqliteFile) -> None:
+    with file.write(synced=False) as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (1,)
+    with file.write() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    with file.write(synced=False):
+        pass
+    # The setting goes with the connection.
+    file.close()
+    with file.write() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
 def test_a_write_within_a_write_is_a_part_of_it(file: SqliteFile) -> None:
     def fail() -> None:
         with file.write():
