@@ -101,7 +101,12 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='JSON: actor names, or patterns with *, to queues, such as {"report_*": "slow"}',
     )
-    prefetch: int = Field(100, ge=1, le=65_535, description="messages that a worker process takes ahead, a queue")
+    prefetch: int = Field(
+        100,
+        ge=1,
+        le=65_535,
+        description="messages that a worker process takes ahead, a queue; 400 of a file if not set",
+    )
 
     publish_timeout_ms: Milliseconds = Field(10_000, description="how long one send may take in all")
     publish_attempts: int = Field(5, ge=1, description="how often a send is tried within that time")
