@@ -41,7 +41,7 @@ def page(found: Sequence[Row], absent: Sequence[str], note: str) -> str:
         "## Rates",
         "Jobs that do nothing. They are enqueued by one thread of one process, each once the one before is there; "
         "and drained by one worker process with 8 threads, from the start of the first job to that of the last. The "
-        "CPU is that of this process, with its share of enqueueing nothing.",
+        "CPU is that of this process.",
         _table(found, RATES),
         "## Waiting",
         f"From before a job is sent until it starts, at {RATE} jobs a second; a worker that has nothing to do; from "
