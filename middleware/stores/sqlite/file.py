@@ -16,6 +16,7 @@ from middleware.stores.sqlite.gate import Gate
 from middleware.stores.sqlite.log import Log
 from middleware.stores.sqlite.opening import connect, patiently
 from middleware.stores.sqlite.place import absolute, identity, misplaced
+from middleware.stores.sqlite.turns import Turns
 from middleware.stores.sqlite.versions import bring_up, too_new, version_of
 
 # RETURNING came with it.
@@ -64,14 +65,14 @@ class SqliteFile:
                 yield raw
             return
         # Threads wait here, where the next is woken at once; SQLite looks again only from time to time.
-        writer = self._writer
-        if not writer.acquire(timeout=self._timeout_s):
+        turns = self._turns
+        if not turns.take(self._timeout_s):
             raise FileUnavailable(f"{self.path}: another thread has been writing for longer than the timeout")
         try:
             with self._gate, self._translating(connection), connection.transaction(WRITE) as raw:
                 yield raw
         finally:
-            writer.release()
+            turns.pass_on()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -119,7 +120,7 @@ class SqliteFile:
         self._own = threading.local()
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._opening = threading.Lock()
-        self._writer = threading.Lock()
+        self._turns = Turns()
         self._gate = Gate()
         self._identity: tuple[int, int] | None = None
         self._log = Log(self.path)
