@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, FilePath, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +14,14 @@ from actors.brokers.buried import LONGEST_RETENTION_MS
 from actors.brokers.nodes import mask_password
 from actors.errors import SettingsError
 from actors.health.address import split
+from actors.urls import (
+    DEFAULT_FILE,
+    DEFAULT_REDIS,
+    broker_url,
+    is_file,
+    one_broker,
+    store_url,
+)
 from middleware.options import YEAR_MS
 from middleware.suggestion import did_you_mean
 
@@ -22,27 +29,7 @@ PREFIX = "ACTORS_"
 # Read by the test suite and by the pytest plugin, not by an application.
 TEST_PREFIX = "ACTORS_TEST_"
 
-BROKER_SCHEMES = ("amqp", "amqps")
-STORE_SCHEMES = ("redis", "rediss")
 QUEUE_NAME = r"^[A-Za-z_][A-Za-z0-9._-]*$"
-
-
-def _one_of(schemes: tuple[str, ...], example: str) -> AfterValidator:
-    def check(url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in schemes:
-            raise ValueError(f"{mask_password(url)!r} has no known scheme; use {example}")
-        if not parts.hostname:
-            raise ValueError(f"{mask_password(url)!r} names no host; use {example}")
-        try:
-            _ = parts.port
-        except ValueError:
-            raise ValueError(
-                f"{mask_password(url)!r} has no port from 0 to 65535; use digits, and write a / in a password as %2F"
-            ) from None
-        return url
-
-    return AfterValidator(check)
 
 
 def _split(value: object) -> object:
@@ -50,12 +37,6 @@ def _split(value: object) -> object:
     if isinstance(value, str):
         return [part for part in value.replace(",", " ").replace(";", " ").split() if part]
     return value
-
-
-def _not_empty(urls: tuple[str, ...]) -> tuple[str, ...]:
-    if not urls:
-        raise ValueError("names no node; unset it for the default, or give a URL")
-    return urls
 
 
 def _splits(address: str) -> str:
@@ -73,8 +54,7 @@ def _parse_routes(value: object) -> object:
         raise ValueError(f'not JSON ({error}); write an object such as {{"report_*": "slow"}}') from None
 
 
-BrokerUrl = Annotated[str, _one_of(BROKER_SCHEMES, "amqp://USER:PASSWORD@HOST:5672/VHOST or amqps://…")]
-StoreUrl = Annotated[str, _one_of(STORE_SCHEMES, "redis://HOST:6379/0 or rediss://…")]
+BrokerUrl = Annotated[str, AfterValidator(broker_url)]
 QueueName = Annotated[str, Field(pattern=QUEUE_NAME)]
 Milliseconds = Annotated[int, Field(gt=0)]
 
@@ -84,21 +64,27 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", validate_default=True)
 
-    broker_url: Annotated[tuple[BrokerUrl, ...], NoDecode, BeforeValidator(_split), AfterValidator(_not_empty)] = Field(
-        ("amqp://guest:guest@127.0.0.1:5672/",),
-        description="RabbitMQ; several nodes of a cluster with commas between",
+    broker_url: Annotated[tuple[BrokerUrl, ...], NoDecode, BeforeValidator(_split), AfterValidator(one_broker)] = Field(
+        (DEFAULT_FILE,),
+        description="a file on this machine, sqlite:///PATH; or RabbitMQ, nodes of a cluster with commas between",
     )
     broker_ca_file: FilePath | None = Field(None, description="amqps: certificates to trust; default the system's")
     broker_cert_file: FilePath | None = Field(None, description="amqps: this client's certificate")
     broker_key_file: FilePath | None = Field(None, description="amqps: the key of that certificate")
     broker_heartbeat_s: int = Field(30, ge=1, description="seconds of silence that RabbitMQ and we agree to bear")
-    store_url: StoreUrl = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, for what must be remembered")
+    store_url: str = Field(
+        "",
+        description="what must be remembered: Redis, Valkey, or a file; unset: the broker's file, "
+        f"or beside RabbitMQ {DEFAULT_REDIS}",
+    )
     store_timeout_ms: Milliseconds = Field(1_000, description="how long one call to the store may take")
 
     modules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="modules of actors: workers import them too, commands if they are given none; commas between"
     )
-    env: str = Field("development", description="what this deployment is called, in logs")
+    env: str = Field(
+        "development", description="what this deployment is called, in logs; production insists on a broker_url"
+    )
     log_format: Literal["text", "json"] = Field("text", description="what workers write: text, or a JSON object a line")
     app_version: str = Field("", description="what this build of the application is called, in dead letters")
 
@@ -147,9 +133,19 @@ class Settings(BaseSettings):
     idempotency_ttl_ms: int = Field(86_400_000, gt=0, le=10 * YEAR_MS, description="how long a key is remembered")
 
     @property
+    def is_embedded(self) -> bool:
+        """Whether messages are kept in a file on this machine."""
+        return is_file(self.broker_url[0])
+
+    @property
     def store_prefix(self) -> str:
         """What the name of everything in the store starts with."""
         return f"{self.queue_prefix}actors:"
+
+    @field_validator("store_url")
+    @classmethod
+    def _fits_the_broker(cls, value: str, info: ValidationInfo) -> str:
+        return store_url(value, info.data.get("broker_url", ()))
 
     @field_validator("queue_max_priority")
     @classmethod
@@ -183,7 +179,7 @@ def variable(field: str) -> str:
 
 
 def no_default_broker() -> str | None:
-    """Return why this process must not use the default RabbitMQ, or None; the pytest plugin says so."""
+    """Return why this process must not use the default broker, or None; the pytest plugin says so."""
     return os.environ.get(f"{TEST_PREFIX}NO_DEFAULT_BROKER")
 
 

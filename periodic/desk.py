@@ -7,17 +7,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from pika import BasicProperties, BlockingConnection
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPChannelError, ChannelClosedByBroker, ChannelWrongStateError
 
-from periodic.health import ready
 from periodic.inquiry import STATUS, Inquiry
 from periodic.queues import Queue
+from periodic.report import as_json
 from periodic.status import Status
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 ACCESS_REFUSED = 403
 # How soon it listens again after its queue has gone away under it, in seconds.
 AGAIN_AFTER_S = 1.0
-# Of schedules that fail only so many are told.
-MOST_FAILING = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +138,3 @@ class Desk:
             # Whoever has asked asks again.
             log.warning("%s could not answer: %r", self._status.replica, error)
             self._channel = None
-
-
-def as_json(status: Status, now: datetime) -> dict[str, Any]:
-    """Return *status* in JSON's types: durations in milliseconds, times as ISO 8601."""
-    checks = ready(status, time.monotonic())
-    return {
-        "replica": status.replica,
-        "role": status.role.value,
-        "since": None if status.since is None else status.since.isoformat(),
-        "now": now.isoformat(),
-        "ready": all(check.ok for check in checks),
-        "checks": [asdict(check) for check in checks],
-        "problem": status.problem,
-        "looped_at": None if status.looped_at is None else status.looped_at.isoformat(),
-        "skew_ms": None if status.skew is None else round(status.skew / timedelta(milliseconds=1)),
-        "lateness_ms": round(status.lateness / timedelta(milliseconds=1), 3),
-        "enqueued": status.enqueued,
-        "missed": status.missed,
-        "failing": dict(sorted(status.failing.items())[:MOST_FAILING]),
-    }

@@ -50,7 +50,10 @@ def ready(status: Status, now_s: float) -> list[Check]:
         status: of the replica.
         now_s: seconds as ``time.monotonic`` counts them.
     """
-    return [_loop(status, now_s), _role(status), _rabbitmq(status), _clock(status), *_consumers(status, now_s)]
+    checks = [_loop(status, now_s), _role(status)]
+    # One machine has one clock, and whoever uses a file finds out at once that it can't.
+    checks += [] if status.file else [_rabbitmq(status), _clock(status)]
+    return [*checks, *_consumers(status, now_s)]
 
 
 def _loop(status: Status, now_s: float) -> Check:
@@ -71,6 +74,8 @@ def _role(status: Status) -> Check:
     match status.role:
         case Role.CONNECTING:
             why = f": {status.problem}" if status.problem else ""
+            if status.file:
+                return Check("role", False, f"{status.file} can't be used{why}", "mend that; it goes on by itself")
             return Check(
                 "role", False, f"no connection to RabbitMQ{why}", "see that RabbitMQ runs, and its URL is right"
             )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
 from periodic.agenda import Agenda, Upcoming
 from periodic.catch_up import catch_up, is_late
-from periodic.ledger import Ledger, NotTaken
 from periodic.outlook import Outlook
 from periodic.position import Position
-from periodic.queues import Publication
+from periodic.protocol import Ledger, NotTaken
 from periodic.schedule import Schedule
 from periodic.status import Status
 from periodic.tick import Tick
@@ -20,10 +20,11 @@ log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 60
 
+Publication = TypeVar("Publication")
 Publish = Callable[[Schedule, Tick], Publication]
 
 
-class Leader:
+class Leader(Generic[Publication]):
     """The work of one term.
 
     Ticks of all schedules are published in one order, so that one watermark says which are out. A schedule whose tick
@@ -41,10 +42,10 @@ class Leader:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Ledger[Publication],
         schedules: Mapping[str, Schedule],
         positions: Mapping[str, Position],
-        publication: Publish,
+        publication: Publish[Publication],
         status: Status,
         now: datetime,
         outlook: Outlook | None = None,
@@ -81,7 +82,7 @@ class Leader:
         """Do what is next, which is due at *now*: publish a tick, or see to one that is late.
 
         Raises:
-            AMQPError: the term is over.
+            Exception: whatever the ledger raises; the term is over.
         """
         self._stalled_until = None
         upcoming = self._upcoming[self._agenda.pop()]
@@ -143,7 +144,7 @@ class Leader:
         failures = self._failures[name] = self._failures.get(name, 0) + 1
         again = now + timedelta(seconds=min(LONGEST_PAUSE_S, 2 ** min(failures - 1, 10)))
         self._status.failing[name] = f"{type(error).__name__}: {error}"
-        # A refusal is RabbitMQ's matter; anything else is the application's, whose author wants to see where.
+        # A refusal is the ledger's matter; anything else is the application's, whose author wants to see where.
         trace = None if isinstance(error, NotTaken) else error
         log.error("schedule %r fails, and is tried again at %s: %s", name, again, error, exc_info=trace)
         watermark = self._ledger.watermark

@@ -1,4 +1,4 @@
-"""The ledger: watermark and roster as RabbitMQ keeps them."""
+"""The ledger in RabbitMQ: watermark and roster as its queues keep them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import NackError, UnroutableError
 
 from periodic.declaring import SURE_FOR_S, Declaring, NotDeclared
-from periodic.errors import PeriodicError
 from periodic.kept import Kept
 from periodic.missed import Missed
 from periodic.position import Position
+from periodic.protocol import NotTaken
 from periodic.queues import Publication, Queues
 from periodic.roster import Roster
 from periodic.tick import Tick
@@ -32,11 +32,7 @@ ALSO_TO = "BCC"
 PERSISTENT, TRANSIENT = 2, 1
 
 
-class NotTaken(PeriodicError):
-    """RabbitMQ does not take the message of a tick; it is in no queue."""
-
-
-class Ledger:
+class RabbitmqLedger:
     """Publishes ticks, and moves the watermark in the same frame.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 from periodic.changes import PAUSED_AT, PAUSED_BY, Case, Refused, answered, change
 from periodic.inquiry import CHANGES, Inquiry
 from periodic.leader import Leader
-from periodic.ledger import Ledger
+from periodic.protocol import Ledger
 from periodic.roster import Entry, Roster
 from periodic.run_time import definitions
 from periodic.schedule import Schedule
@@ -32,7 +32,7 @@ class LeadersOffice:
     """Answers for one term.
 
     A change is written into the roster before it is answered; then the term is over, and the same replica begins
-    another with what is in the queues, as a new leader would.
+    another with what is in the ledger, as a new leader would.
 
     Args:
         ledger: of the term.
@@ -46,7 +46,12 @@ class LeadersOffice:
     """
 
     def __init__(
-        self, ledger: Ledger, replica: Replica, leader: Leader, status: Status, clock: Callable[[], datetime]
+        self,
+        ledger: Ledger[Any],
+        replica: Replica,
+        leader: Leader[Any],
+        status: Status,
+        clock: Callable[[], datetime],
     ) -> None:
         self.is_over = False
         self._ledger = ledger
@@ -59,7 +64,7 @@ class LeadersOffice:
         """Return ``answer``, or ``refused`` with the reason.
 
         Raises:
-            AMQPError: the term is over, and nobody knows what has been done; another leader will.
+            Exception: the term is over, and nobody knows what has been done; another leader will.
         """
         try:
             if inquiry.action in CHANGES:

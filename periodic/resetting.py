@@ -12,7 +12,7 @@ from periodic.baton import Baton
 from periodic.changes import Refused, reset
 from periodic.declaring import Declaring
 from periodic.kept import read_both
-from periodic.ledger import HEADER, Ledger
+from periodic.ledger import HEADER, RabbitmqLedger
 from periodic.queues import Queues
 from periodic.roster import Roster
 from periodic.watermark import Watermark
@@ -45,7 +45,7 @@ def reset_without_leader(
         raise Refused("there is no watermark: no scheduler has ever led here")
     watermark = Watermark.decode(str((last.properties.headers or {}).get(HEADER)))
     made = reset(Roster() if rest is None else Roster.decode(rest.body), watermark, to, now, force=force)
-    ledger = Ledger(channel, connection.channel, declaring, queues)
+    ledger = RabbitmqLedger(channel, connection.channel, declaring, queues)
     if made.watermark is not None:
         ledger.write_watermark(made.watermark)
     if rest is not None:

@@ -56,6 +56,7 @@ class Status:
         enqueued: ticks since the process started.
         missed: records of missed ticks since the process started.
         failing: why the newest tick of a schedule can't be enqueued, by the schedule's name.
+        file: the SQLite file that it uses; empty if it uses RabbitMQ.
     """
 
     replica: str
@@ -71,6 +72,7 @@ class Status:
     enqueued: int = 0
     missed: int = 0
     failing: dict[str, str] = field(default_factory=dict)
+    file: str = ""
 
     def enter(self, role: Role, now: datetime, problem: str = "") -> None:
         """Note that *role* begins."""

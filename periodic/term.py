@@ -11,7 +11,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from periodic.declaring import Declaring
 from periodic.kept import Kept, read_both
-from periodic.ledger import HEADER, TRANSIENT, Ledger
+from periodic.ledger import HEADER, TRANSIENT, RabbitmqLedger
 from periodic.position import Position
 from periodic.queues import Queues
 from periodic.roster import Roster
@@ -31,7 +31,7 @@ def begin(
     now: datetime,
     *,
     confirmed: str,
-) -> tuple[Ledger, Mapping[str, Position], Replica]:
+) -> tuple[RabbitmqLedger, Mapping[str, Position], Replica]:
     """Return the ledger of a new term, behind which position each schedule goes on, and who leads with which schedules.
 
     Args:
@@ -54,7 +54,7 @@ def begin(
         log.error("the watermark is lost; ticks that are due before %s are neither known nor enqueued", now)
     replica = with_run_time_schedules(replica, roster)
     takeover = take_over(roster, watermark, replica, now)
-    ledger = Ledger(channel, connection.channel, declaring, queues)
+    ledger = RabbitmqLedger(channel, connection.channel, declaring, queues)
     if declaring.declare(queues.alive) == 0:
         # RabbitMQ has restarted. If it was killed, it may have lost a part of what it had not confirmed.
         if last is not None and watermark is not None and watermark.encode() != confirmed:
@@ -68,7 +68,7 @@ def begin(
     return ledger, takeover.positions, replica
 
 
-def _repeat(ledger: Ledger, last: Kept, queues: Queues) -> None:
+def _repeat(ledger: RabbitmqLedger, last: Kept, queues: Queues) -> None:
     if last.routing_key != queues.watermark.name:
         log.warning(
             "RabbitMQ has restarted: message %s is enqueued again, in case it was not", last.properties.message_id

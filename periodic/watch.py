@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from pika import BlockingConnection
 from pika.exceptions import AMQPChannelError
 
+from periodic.consumed import Consumed
 from periodic.consumers import Consumers, Destination
 from periodic.desk import Address
 from periodic.leader import Leader
@@ -43,14 +45,14 @@ class Watch:
     ) -> None:
         self._status = status
         self._clock = None if address is None else BrokersClock(connection, address, status, clock)
-        self._consumers = None if destination is None else Consumers(connection, destination, status)
+        self._consumers = None if destination is None else Consumers(Consumed(connection), destination, status)
         # The connection's own methods would tell only between two calls, and a publication waits for its confirm for
         # as long as RabbitMQ is blocked.
         told = connection._impl
         told.add_on_connection_blocked_callback(lambda _, frame: self._block(frame.method.reason or "no reason given"))
         told.add_on_connection_unblocked_callback(lambda _, __: self._block(""))
 
-    def look(self, leader: Leader | None = None) -> None:
+    def look(self, leader: Leader[Any] | None = None) -> None:
         """Look at whatever it is time for; *leader* is for the replica that leads. It takes a few milliseconds."""
         if self._status.blocked:
             return  # RabbitMQ would not read a question

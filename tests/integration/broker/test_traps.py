@@ -31,8 +31,7 @@ def dead(broker: RabbitmqBroker, queue: str = "default") -> int:
 
 
 def holds_of(server: services.RabbitMQ, prefix: str) -> int:
-    rows = [line.split("\t") for line in server.ctl("list_queues", "name", "messages").splitlines()]
-    return sum(int(messages) for name, messages in rows if name.startswith(f"{prefix}.hold."))
+    return sum(count for name, count in server.messages().items() if name.startswith(f"{prefix}.hold."))
 
 
 def unacked(server: services.RabbitMQ, queue: str) -> int:

@@ -93,8 +93,7 @@ def plain(broker_url: str, prefix: str, channel: Any) -> Iterator[Plain]:
 
 def messages_in(server: services.RabbitMQ, queue: str) -> int | None:
     """How many messages are in *queue*, ready or unacked; None if it does not exist."""
-    rows = dict(line.split("\t") for line in server.ctl("list_queues", "name", "messages").splitlines())
-    return int(rows[queue]) if queue in rows else None
+    return server.messages().get(queue)
 
 
 def held(channel: Any, broker: RabbitmqBroker) -> list[tuple[dict[str, Any], dict[str, Any]]]:

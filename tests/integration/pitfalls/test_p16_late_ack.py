@@ -119,5 +119,4 @@ def ended(project: Project) -> Counter[str]:
 
 def is_empty(project: Project, server: services.RabbitMQ) -> bool:
     """Whether RabbitMQ has no message of the application any more, be it ready, unacked or delayed."""
-    rows = [line.split("\t") for line in server.ctl("list_queues", "name", "messages").splitlines()]
-    return not any(int(messages) for name, messages in rows if name.startswith(project.prefix))
+    return not any(count for name, count in server.messages().items() if name.startswith(project.prefix))

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from typing import Any
 
@@ -168,8 +169,10 @@ def test_p27_a_worker_that_comes_too_late_changes_nothing(stock: Project) -> Non
         until(lambda: taken(stock), seconds=20, what="its start")
         os.killpg(frozen.pid, signal.SIGSTOP)
 
-        # When its lease is over, another takes the order over, and it goes on
+        # When its lease is over, another takes the order over, and it goes on. One that came earlier would be delayed,
+        # perhaps in the hand of the frozen worker.
         with worker_group(stock, **ENV):
+            until(lambda: time.time() * 1000 > record(stock).until, seconds=20, what="the end of its lease")
             stock.python("-c", AGAIN.format(message_id=sent.stdout.strip()), **ENV)
             until(lambda: record(stock).state == "done", seconds=20, what="the end of the second attempt")
             (stock.folder / "go-on").touch()

@@ -75,10 +75,8 @@ def test_p29_what_kills_its_workers_is_poison_after_so_many_and_its_neighbours_a
 
 def messages(project: Project, server: services.RabbitMQ) -> dict[str, int]:
     """How many messages RabbitMQ has in each queue of the application that has any, be they ready or unacked."""
-    rows = (line.split("\t") for line in server.ctl("list_queues", "name", "messages").splitlines())
-    found = {
-        name.removeprefix(f"{project.prefix}.").replace(".quorum", ""): number
-        for name, number in rows
-        if name.startswith(project.prefix)
+    return {
+        name.removeprefix(f"{project.prefix}.").replace(".quorum", ""): count
+        for name, count in server.messages().items()
+        if count and name.startswith(project.prefix)
     }
-    return {name: int(number) for name, number in found.items() if int(number)}

@@ -71,6 +71,20 @@ def test_rabbitmqctl_speaks_to_this_server(private_rabbitmq: RabbitMQ, prefix: s
         assert f"{prefix}\t0" in private_rabbitmq.ctl("list_queues", "name", "messages").splitlines()
 
 
+@pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+def test_messages_are_counted_as_they_are_now_those_in_hand_too(
+    private_rabbitmq: RabbitMQ, prefix: str, queue_type: str
+) -> None:
+    with pika.BlockingConnection(pika.URLParameters(private_rabbitmq.url)) as connection:
+        channel = connection.channel()
+        channel.queue_declare(prefix, durable=True, arguments={"x-queue-type": queue_type})
+        channel.confirm_delivery()
+        for _ in range(3):
+            channel.basic_publish("", prefix, b"")
+        channel.basic_get(prefix)
+        assert private_rabbitmq.messages()[prefix] == 3
+
+
 def test_a_failing_rabbitmqctl_is_an_error_with_its_text(private_rabbitmq: RabbitMQ) -> None:
     with pytest.raises(services.ServiceError, match="no_such_command"):
         private_rabbitmq.ctl("no_such_command")

@@ -20,8 +20,8 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_defaults_are_those_of_a_developers_machine() -> None:
     settings = read({})
 
-    assert settings.broker_url == ("amqp://guest:guest@127.0.0.1:5672/",)
-    assert settings.store_url == "redis://127.0.0.1:6379/0"
+    assert settings.broker_url == ("sqlite:///actors.db",)
+    assert settings.store_url == "sqlite:///actors.db"
     assert settings.env == "development"
     assert settings.queue_type == "quorum"
     assert settings.max_message_bytes == 131_072
@@ -87,6 +87,29 @@ def test_the_queue_prefix_keeps_environments_apart_in_the_store_too() -> None:
     assert read({"queue_prefix": "staging."}).store_prefix == "staging.actors:"
 
 
+@pytest.mark.parametrize(
+    ("broker", "store"),
+    [
+        ("sqlite:////var/lib/jobs.db", "sqlite:////var/lib/jobs.db"),
+        ("amqp://h/", "redis://127.0.0.1:6379/0"),
+        ("amqps://h1/,amqps://h2/", "redis://127.0.0.1:6379/0"),
+    ],
+)
+def test_the_store_is_by_default_the_one_that_goes_with_the_broker(broker: str, store: str) -> None:
+    assert read({"broker_url": broker}).store_url == store
+
+
+def test_a_file_may_have_its_keys_in_redis_and_rabbitmq_may_not_have_them_in_a_file() -> None:
+    assert read({"broker_url": "sqlite:///a", "store_url": "redis://h"}).store_url == "redis://h"
+    with pytest.raises(SettingsError, match="ACTORS_STORE_URL: 'sqlite:///a' is a file, which workers on other"):
+        read({"broker_url": "amqp://h/", "store_url": "sqlite:///a"})
+
+
+def test_a_broker_is_embedded_where_it_is_a_file() -> None:
+    assert read({"broker_url": "sqlite:///actors.db"}).is_embedded
+    assert not read({"broker_url": "amqp://h/"}).is_embedded
+
+
 def test_an_override_takes_the_place_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACTORS_ENV", "staging")
     monkeypatch.setenv("ACTORS_PREFETCH", "7")
@@ -98,8 +121,12 @@ def test_an_override_takes_the_place_of_the_environment(monkeypatch: pytest.Monk
     assert settings.queue_routes == {"a": "b"}
 
 
-USE_AMQP = "use amqp://USER:PASSWORD@HOST:5672/VHOST or amqps://…"
-USE_REDIS = "use redis://HOST:6379/0 or rediss://…"
+USE_AMQP = "use amqp://USER:PASSWORD@HOST:5672/VHOST or amqps://…, or sqlite:///PATH"
+USE_REDIS = "use redis://HOST:6379/0 or rediss://…, or sqlite:///PATH"
+SLASHES = (
+    "names a host, and a file is on this machine; use three slashes before a relative path, four before an absolute "
+    "one: sqlite:///jobs.db, sqlite:////var/lib/shop/jobs.db"
+)
 PORT = "has no port from 0 to 65535; use digits, and write a / in a password as %2F"
 
 
@@ -113,6 +140,15 @@ PORT = "has no port from 0 to 65535; use digits, and write a / in a password as 
         ("ACTORS_BROKER_URL", "amqp://u:secret@h:port/", f"'amqp://u:***@h:port/' {PORT}"),
         ("ACTORS_BROKER_URL", "amqp://u:sec/ret@h/", f"'amqp://u:***@h/' {PORT}"),
         ("ACTORS_BROKER_URL", "", "'': names no node; unset it for the default, or give a URL"),
+        ("ACTORS_BROKER_URL", "sqlite://jobs.db", f"'sqlite://jobs.db' {SLASHES}"),
+        ("ACTORS_BROKER_URL", "sqlite:///", "'sqlite:///' names no file; use sqlite:///PATH"),
+        ("ACTORS_BROKER_URL", "sqlite:///a?b=c", "'sqlite:///a?b=c' has options, and a file has none; use sqlite:///PATH"),
+        (
+            "ACTORS_BROKER_URL",
+            "sqlite:///a,amqp://:secret@h",
+            "'sqlite:///a,amqp://:***@h': several places, of which one is a file; "
+            "give one file, or the nodes of one RabbitMQ",
+        ),
         ("ACTORS_STORE_URL", "memcached://:secret@h", f"'memcached://:***@h' has no known scheme; {USE_REDIS}"),
         ("ACTORS_STORE_URL", "redis://:secret@h:65536", f"'redis://:***@h:65536' {PORT}"),
         ("ACTORS_BROKER_CA_FILE", "/no/such.pem", "'/no/such.pem': path does not point to a file"),

@@ -8,7 +8,7 @@ from pika import BasicProperties
 from pika.exceptions import AMQPConnectionError, NackError
 
 from actors.brokers.topology import Topology
-from periodic.ledger import ALSO_TO, HEADER, Ledger
+from periodic.ledger import ALSO_TO, HEADER, RabbitmqLedger
 from periodic.queues import Publication, Queue
 from periodic.roster import Roster
 from periodic.schedule import Schedule
@@ -42,10 +42,10 @@ class QueuesInMemory:
     dies_after: bool = False
     _refused: bool = False
 
-    def ledger(self) -> Ledger:
-        return Ledger(self, lambda: self, self, QUEUES)  # type: ignore[arg-type]  # as far as a ledger needs them
+    def ledger(self) -> RabbitmqLedger:
+        return RabbitmqLedger(self, lambda: self, self, QUEUES)  # type: ignore[arg-type]  # as far as a ledger needs them
 
-    def begin(self, takeover: Takeover, first: bool) -> Ledger:
+    def begin(self, takeover: Takeover, first: bool) -> RabbitmqLedger:
         """Begin a term, as it is begun on RabbitMQ."""
         ledger = self.ledger()
         if first:

@@ -1,6 +1,6 @@
 """What a ledger opens, on queues in memory."""
 
-from periodic.ledger import Ledger
+from periodic.ledger import RabbitmqLedger
 from periodic.missed import Missed
 from tests.unit.periodic.moments import MIDNIGHT
 from tests.unit.periodic.queues_in_memory import QUEUES, QueuesInMemory
@@ -13,7 +13,7 @@ def test_the_channel_for_records_is_opened_once_and_with_the_first() -> None:
         opened.append(True)
         return queues
 
-    ledger = Ledger(queues, aside, queues, QUEUES)  # type: ignore[arg-type]  # as far as a ledger needs them
+    ledger = RabbitmqLedger(queues, aside, queues, QUEUES)  # type: ignore[arg-type]  # as far as a ledger needs them
     ledger.end()
     assert not opened
 
