@@ -75,6 +75,9 @@ def test_a_replica_of_an_older_generation_never_leads(site: EmbeddedSite, monkey
     site.start(old)
     wait_until(old, Role.REFUSING)
     assert "ACTORS_GENERATION=1 is older than 2" in old.status.problem
+    until(lambda: site.seen.present().replicas, seconds=10, what="its word")
+    [told] = site.seen.present().replicas
+    assert (told["ready"], "is older than 2" in told["problem"]) == (False, True)
 
     with site.leading(schedule(), name="new", generation=3) as new:
         wait_for_ticks(new, 1)
