@@ -14,14 +14,13 @@ from pika import BasicProperties
 from pika.channel import Channel
 from pika.spec import Basic
 
-from actors.brokers.delivery import Delivery, Epoch, well_formed
+from actors.brokers.delivery import Delivery, Epoch, last_body, well_formed
 from actors.brokers.exchange import Exchange
 from actors.brokers.nodes import Nodes
 from actors.brokers.outgoing import Following
 from actors.brokers.publisher import Publication
 from actors.brokers.session import Session
 from actors.brokers.topology import Queue
-from actors.errors import ActorsError
 from middleware import DeadLetter, Guard, Letter
 
 Bury = Callable[[bytes, Letter], Publication]
@@ -138,7 +137,7 @@ class Consumer(dramatiq.Consumer):
             return
         if delivery.failed:
             letter = self._dead_letter.letter_of(delivery, self.queue_name)
-            self._forward_dead(_last_body(delivery), letter, delivery, delivery.epoch, delivery.tag)
+            self._forward_dead(last_body(delivery), letter, delivery, delivery.epoch, delivery.tag)
         elif delivery.outbox:
             self._follow(delivery.epoch, delivery.tag, delivery.outbox)
         else:
@@ -276,19 +275,3 @@ class Consumer(dramatiq.Consumer):
             channel.basic_ack(below[-1], multiple=True)
         for tag in done[len(below) :]:
             channel.basic_ack(tag)
-
-
-def _last_body(delivery: Delivery) -> bytes:
-    """Return *delivery* as its dead letter has it, with its failure."""
-    message = delivery._message
-    try:
-        return message.encode()
-    except ActorsError as error:
-        log.warning("message %s: what its attempts have left in it can't be encoded: %s", delivery.message_id, error)
-    # As it came, and with what is known to be text.
-    noted = {name: message.options[name] for name in ("failure", "traceback")}
-    try:
-        return dramatiq.Message.decode(delivery.body).copy(queue_name=message.queue_name, options=noted).encode()
-    except ActorsError:
-        # Another producer has sent what we would not; its header says the rest.
-        return delivery.body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -10,7 +11,10 @@ import dramatiq
 from dramatiq.middleware import Middleware, SkipMessage
 
 from actors.brokers.outgoing import Following
+from actors.errors import ActorsError
 from middleware.guarded import Guarded
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -88,3 +92,19 @@ def well_formed(message: dramatiq.Message[Any]) -> dramatiq.Message[Any]:
     if all(isinstance(text, str) for text in texts) and type(message.kwargs) is type(message.options) is dict:
         return message
     raise TypeError(f"not a message: {message!r}")
+
+
+def last_body(delivery: Delivery) -> bytes:
+    """Return *delivery* as its dead letter has it, with its failure."""
+    message = delivery._message
+    try:
+        return message.encode()
+    except ActorsError as error:
+        log.warning("message %s: what its attempts have left in it can't be encoded: %s", delivery.message_id, error)
+    # As it came, and with what is known to be text.
+    noted = {name: message.options[name] for name in ("failure", "traceback")}
+    try:
+        return dramatiq.Message.decode(delivery.body).copy(queue_name=message.queue_name, options=noted).encode()
+    except ActorsError:
+        # Another producer has sent what we would not; its header says the rest.
+        return delivery.body
