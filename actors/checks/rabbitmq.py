@@ -16,6 +16,7 @@ from actors.checks.queues import LogicalQueue, PhysicalQueue, look_at_queues, us
 from actors.checks.scheduled import schedules_by_queue
 from actors.checks.versions import is_older
 from actors.configuration import variable
+from actors.dead_letters.rabbitmq import RabbitmqGraves
 from actors.errors import AccessRefused
 from periodic.health import in_short
 
@@ -24,7 +25,8 @@ OLDEST = (3, 10)
 
 def check_rabbitmq(timeout_s: float) -> Iterator[Finding]:
     """Look at RabbitMQ and at the queues of all loaded actors; all of it may take *timeout_s* seconds."""
-    options = on_rabbitmq().engine.options
+    engine = on_rabbitmq().engine
+    options = engine.options
     where, topology = str(options.nodes), options.topology
     users = users_of_queues(broker.actors.values(), settings().queue_routes)
     try:
@@ -37,7 +39,7 @@ def check_rabbitmq(timeout_s: float) -> Iterator[Finding]:
             for queue in look_at_queues(admin, topology, users):
                 yield from _queue(admin, queue, tuple(each.name for each in scheduled.get(queue.name, ())))
             yield from check_delays(admin, topology)
-        yield from check_expiry(options.nodes, topology, users, timeout_s)
+        yield from check_expiry(RabbitmqGraves(engine, users, timeout_s=timeout_s).stock())
     except AccessRefused as refused:
         advice = f"give the user of {variable('broker_url')} rights on the queues that start with its prefix"
         yield error("rabbitmq", where, str(refused).removeprefix(f"{where}: "), advice)

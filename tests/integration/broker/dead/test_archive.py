@@ -28,7 +28,7 @@ def exported(site: Site, selection: Selection = EVERYTHING) -> list[str]:
 def whole(site: Site) -> list[tuple[Any, ...]]:
     found: list[Buried] = []
     site.letters.export(EVERYTHING, found.append)
-    return [(buried.letter, buried.body, buried.properties.message_id, buried.found_in) for buried in found]
+    return [(buried.letter, buried.body, buried.found["message_id"], buried.found_in) for buried in found]
 
 
 def test_what_is_discarded_is_gone_and_the_rest_stays_in_its_order(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from dramatiq.errors import ConnectionFailed
 import services
 from actors.brokers import taking
 from actors.brokers.rabbitmq import RabbitmqBroker
-from actors.dead_letters import Dead, DeadLetters, Objection, Replayed, Selection, Terms, replay
+from actors.dead_letters import Dead, DeadLetters, Objection, Replayed, Selection, Terms
+from actors.dead_letters.rabbitmq import replay
 from middleware import Letter, current
 from middleware.failure import Failure, Reason
 from services.deadline import until
