@@ -6,8 +6,10 @@ from collections.abc import Collection
 
 from actors.brokers.engine import Engine
 from actors.brokers.rabbitmq import RabbitmqEngine
+from actors.brokers.sqlite import SqliteEngine
 from actors.dead_letters.graves import Graves
 from actors.dead_letters.rabbitmq import RabbitmqGraves
+from actors.dead_letters.sqlite import SqliteGraves
 from actors.errors import SettingsError
 
 
@@ -24,4 +26,6 @@ def graves_of(engine: Engine, queues: Collection[str], *, timeout_s: float) -> G
     """
     if isinstance(engine, RabbitmqEngine):
         return RabbitmqGraves(engine, queues, timeout_s=timeout_s)
-    raise SettingsError(f"this needs RabbitMQ, and the broker is {engine.where}")
+    if isinstance(engine, SqliteEngine):
+        return SqliteGraves(engine, queues)
+    raise SettingsError(f"this needs RabbitMQ or a file, and the broker is {engine.where}")
