@@ -15,11 +15,11 @@ from dramatiq.results import Results
 
 from actors.brokers.broker import Broker
 from actors.brokers.engine import Engine
-from actors.brokers.nodes import Nodes, mask_password
-from actors.brokers.rabbitmq import RabbitmqEngine, RabbitmqOptions
-from actors.brokers.topology import Topology
+from actors.brokers.nodes import mask_password
+from actors.brokers.rabbitmq import RabbitmqEngine
 from actors.configuration import Settings, no_default_broker, read
 from actors.encoding import Encoder
+from actors.engines import engine_of, store_of
 from actors.errors import SettingsError
 from actors.loading import Boot
 from middleware import (
@@ -94,7 +94,7 @@ def store() -> Store:
     """
     global _store
     if _store is None:
-        _store = _store_of(settings())
+        _store = store_of(settings())
     return _store
 
 
@@ -156,16 +156,6 @@ def identity() -> dict[str, Any]:
     }
 
 
-def _store_of(current: Settings) -> Store:
-    # Here, because redis is a third of what a process imports, and one that only enqueues needs none of it.
-    from middleware.stores.redis import RedisStore
-
-    try:
-        return RedisStore(current.store_url, prefix=current.store_prefix, timeout_s=current.store_timeout_ms / 1000)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(f"ACTORS_STORE_URL: {mask_password(current.store_url)!r}: {error}") from None
-
-
 def on_rabbitmq() -> Broker[RabbitmqEngine]:
     """Return the broker, for what only RabbitMQ has.
 
@@ -181,34 +171,21 @@ def _engine() -> Engine:
     """Return what the settings say that messages are kept by; this is the process's start, and logs it.
 
     Raises:
-        SettingsError: a setting is malformed, or no RabbitMQ is named in a test.
+        SettingsError: a setting is malformed, or none says where messages are kept, in a test.
     """
-    if _no_default_broker is not None and "broker_url" not in settings().model_fields_set:
+    current = settings()
+    is_default = "broker_url" not in current.model_fields_set
+    if is_default and _no_default_broker is not None:
         raise SettingsError(_no_default_broker)
-    options = _options_of(settings())
+    engine = engine_of(current, broker.get_declared_queues)
     log.info("start: %s", " ".join(f"{name}={value}" for name, value in identity().items()))
-    return RabbitmqEngine(options, broker.get_declared_queues)
-
-
-def _options_of(current: Settings) -> RabbitmqOptions:
-    return RabbitmqOptions(
-        nodes=Nodes(
-            urls=current.broker_url,
-            heartbeat_s=current.broker_heartbeat_s,
-            ca_file=current.broker_ca_file,
-            cert_file=current.broker_cert_file,
-            key_file=current.broker_key_file,
-        ),
-        topology=Topology(
-            queue_type=current.queue_type, prefix=current.queue_prefix, max_priority=current.queue_max_priority
-        ),
-        prefetch=current.prefetch,
-        publish_timeout_s=current.publish_timeout_ms / 1000,
-        publish_attempts=current.publish_attempts,
-        publish_window=current.publish_window,
-        max_message_bytes=current.max_message_bytes,
-        dead_letter_retention_ms=current.dead_letter_retention_ms,
-    )
+    if is_default:
+        log.warning(
+            "ACTORS_BROKER_URL is not set: jobs are kept in %s, which this machine alone can see; "
+            "set it to that, or to a RabbitMQ's, and this line is gone",
+            engine.where,
+        )
+    return engine
 
 
 def middleware() -> list[Middleware]:

@@ -151,6 +151,13 @@ class Settings(BaseSettings):
     def _fits_the_broker(cls, value: str, info: ValidationInfo) -> str:
         return store_url(value, info.data.get("broker_url", ()))
 
+    @field_validator("queue_prefix")
+    @classmethod
+    def _needs_no_file(cls, value: str, info: ValidationInfo) -> str:
+        if value and any(map(is_file, info.data.get("broker_url", ()))):
+            raise ValueError("a file is kept apart from others by its name: give each environment one, and unset this")
+        return value
+
     @field_validator("queue_max_priority")
     @classmethod
     def _needs_classic_queues(cls, value: int | None, info: ValidationInfo) -> int | None:

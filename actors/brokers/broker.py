@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -20,6 +22,9 @@ from actors.brokers.outgoing import Outgoing
 Message = dramatiq.Message[Any]
 E_co = TypeVar("E_co", bound=Engine, covariant=True)
 
+# Held while an engine is chosen, of which a process has one, as a rule.
+_choosing = threading.Lock()
+
 # How many messages of an `enqueue_many` are encoded and in memory at once.
 CHUNK = 1_000
 
@@ -37,7 +42,7 @@ class Broker(Dispatch, Generic[E_co]):
 
     def __init__(self, engine: Callable[[], E_co], *, middleware: list[Middleware]) -> None:
         self._make_engine = engine
-        self._engine: dict[str, E_co] = {}
+        self._engine: E_co | None = None
         super().__init__(middleware=[DropStale(), *middleware, EngineAtWork()])
         self.queues: set[str] = set()
 
@@ -48,14 +53,16 @@ class Broker(Dispatch, Generic[E_co]):
         Raises:
             SettingsError: a setting is malformed, or names none that may be used.
         """
-        # Of two threads that come first the one makes it that is first to put it there; neither waits, as a lock might
-        # have to after a fork.
-        return self._engine.get("") or self._engine.setdefault("", self._make_engine())
+        if self._engine is None:
+            with _choosing:
+                if self._engine is None:
+                    self._engine = self._make_engine()
+        return self._engine
 
     @property
     def is_in_use(self) -> bool:
         """Whether its engine is chosen, and can't be another any more."""
-        return bool(self._engine)
+        return self._engine is not None
 
     @property
     def max_message_bytes(self) -> int:
@@ -184,7 +191,7 @@ class Broker(Dispatch, Generic[E_co]):
     def choose_anew(self) -> None:
         """Let the engine go; the next use chooses one. For tests."""
         self.close()
-        self._engine.clear()
+        self._engine = None
 
     def _follows(self, outgoing: Iterable[Outgoing]) -> bool:
         """Put *outgoing* in the outbox of the attempt that ends in this thread, if one does; return whether."""
@@ -219,3 +226,12 @@ def _chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
     iterator = iter(messages)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk
+
+
+def _forget_who_chooses() -> None:
+    global _choosing
+    _choosing = threading.Lock()
+
+
+# Who chose when this process was forked is not here.
+os.register_at_fork(after_in_child=_forget_who_chooses)

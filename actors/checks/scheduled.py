@@ -9,8 +9,8 @@ from actors.assembly import broker, on_rabbitmq
 from actors.brokers.admin import Admin
 from actors.brokers.topology import Topology
 from actors.errors import AccessRefused
-from actors.scheduling import destination
-from actors.tick_records import look
+from actors.operating.tick_records import look
+from actors.scheduling.rabbitmq import destination
 from periodic.registry import schedules
 from periodic.roster import Roster
 from periodic.run_time import with_run_time_schedules

@@ -18,8 +18,7 @@ from actors.cli.options import DEFAULT_TIMEOUT_S, Json, MoreModules, TimeoutS
 from actors.cli.periodic_options import ScheduleName, ago, find_schedule, in_short, json_page, operator
 from actors.cli.records import duration, printable
 from actors.cli.render import print_json, print_table
-from actors.operating import Page, Standing
-from actors.tick_records import Event
+from actors.operating import Event, Page, Standing
 from periodic.errors import PeriodicError
 from periodic.preview import Line, preview
 

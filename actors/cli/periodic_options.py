@@ -14,6 +14,7 @@ from actors.assembly import broker
 from actors.cli.exits import ExitStatus
 from actors.cli.records import duration
 from actors.operating import ChangeRefused, NoLeader, Operator
+from actors.operating import operator as operator_here
 from actors.scheduling import accepted
 from periodic.errors import PeriodicError
 from periodic.registry import schedules
@@ -30,7 +31,7 @@ ScheduleName = Annotated[
 def operator(timeout_s: float) -> Iterator[Operator]:
     """Give what looks and gives orders; what the schedulers refuse ends the command."""
     try:
-        yield Operator(timeout_s=timeout_s)
+        yield operator_here(timeout_s=timeout_s)
     except (ChangeRefused, NoLeader) as error:
         end(str(error))
 
@@ -54,7 +55,7 @@ def find_schedule(name: str, timeout_s: float) -> Schedule:
         "the modules here declare no schedule" if known else "no modules with schedules are loaded; name them with -m"
     )
     try:
-        told = Operator(timeout_s=timeout_s).show(name)
+        told = operator_here(timeout_s=timeout_s).show(name)
     except (ChangeRefused, NoLeader, BrokerConnectionError) as error:
         problem = f"{where}{f' {name!r}' if known else ''}{did_you_mean(name, known)}, and of others: {error}"
         raise typer.BadParameter(problem, param_hint="NAME") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -121,6 +121,18 @@ class SqliteEngine:
         except (FileUnavailable, FileRefused, sqlite3.Error) as error:
             raise _refusal(outgoing, error, maybe_enqueued=is_written) from error
         self._bell.ring({each.queue for each in messages})
+
+    def put(self, connection: sqlite3.Connection, outgoing: Sequence[Outgoing]) -> None:
+        """Send *outgoing* in the transaction that is open on *connection*; :meth:`ring` once it is committed.
+
+        Raises:
+            NotEncodable: a message can't be written.
+        """
+        queues.put(connection, [_queued(each) for each in outgoing])
+
+    def ring(self, queue_names: Iterable[str]) -> None:
+        """Wake the workers of *queue_names*, of all processes."""
+        self._bell.ring(queue_names)
 
     @contextmanager
     def joined(self, connection: sqlite3.Connection) -> Iterator[None]:

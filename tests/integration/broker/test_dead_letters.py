@@ -13,9 +13,9 @@ import pika
 import pytest
 
 import services
-from actors.assembly import _options_of
-from actors.brokers.rabbitmq import RabbitmqBroker
+from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqEngine
 from actors.configuration import read
+from actors.engines import engine_of
 from middleware import Letter
 from middleware.keys import digest
 from middleware.stores.redis import RedisStore
@@ -193,7 +193,9 @@ def test_a_setting_says_how_long_dead_letters_are_kept(
     monkeypatch.delenv("ACTORS_DEAD_LETTER_RETENTION_MS", raising=False)
     if value is not None:
         monkeypatch.setenv("ACTORS_DEAD_LETTER_RETENTION_MS", value)
-    broker = make_broker(dead_letter_retention_ms=_options_of(read({})).dead_letter_retention_ms)
+    engine = engine_of(read({"broker_url": "amqp://h/"}), list)
+    assert isinstance(engine, RabbitmqEngine)
+    broker = make_broker(dead_letter_retention_ms=engine.options.dead_letter_retention_ms)
     declare(broker, failing(LookupError("no")), actor_name="job", max_retries=0).send(1)
     run_worker(broker)
 

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from actors.brokers.admin import Admin
-from actors.brokers.schedulers import Heard, Reply, Schedulers
 from actors.brokers.topology import QueueType, Topology
+from actors.operating.schedulers import Schedulers
+from actors.operating.view import Heard, Reply
 from periodic.consumers import Destination
 from periodic.desk import Address
 from periodic.errors import ScheduleError

@@ -17,7 +17,7 @@ import pika
 from actors.brokers.admin import Admin
 from actors.brokers.nodes import Nodes
 from actors.brokers.topology import Topology
-from actors.tick_records import TickRecords
+from actors.operating.tick_records import TickRecords
 from middleware import TickRun
 from periodic.pace import Pace
 from periodic.tick import Tick

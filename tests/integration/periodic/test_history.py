@@ -14,7 +14,7 @@ from actors.brokers.publisher import Publication
 from actors.brokers.rabbitmq import RabbitmqBroker
 from actors.brokers.topology import MOST_RUNS
 from actors.decorator import Actor
-from actors.tick_records import TickRecords
+from actors.operating.tick_records import TickRecords
 from middleware import TickRun, current
 from middleware.keys import digest
 from middleware.stores.redis import RedisStore

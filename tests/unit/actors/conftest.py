@@ -50,7 +50,7 @@ def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setattr(assembly, "_settings", None)
-    monkeypatch.setattr(assembly.broker, "_engine", {})
+    monkeypatch.setattr(assembly.broker, "_engine", None)
     monkeypatch.setattr(broker, "actors", {})
     monkeypatch.setattr(broker, "queues", set())
     modules, session = set(sys.modules), logging.getLogger("actors.brokers.session")

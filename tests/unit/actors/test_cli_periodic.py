@@ -12,8 +12,7 @@ from typer.testing import CliRunner, Result
 from actors.brokers.broker import Broker
 from actors.cli.exits import ExitStatus
 from actors.cli.periodic import app
-from actors.operating import ChangeRefused, NoLeader, Page, Standing
-from actors.tick_records import Event, History
+from actors.operating import ChangeRefused, Event, History, NoLeader, Page, Standing
 from periodic.tick import Tick
 from tests.unit.actors.conftest import Application
 
@@ -122,7 +121,7 @@ def shop(application: Application, monkeypatch: pytest.MonkeyPatch) -> Shop:
     shop = Shop(application)
     shop.write("shop_tasks", TASKS)
     monkeypatch.setenv("ACTORS_MODULES", "shop_tasks")
-    monkeypatch.setattr("actors.cli.periodic_options.Operator", shop.schedulers)
+    monkeypatch.setattr("actors.cli.periodic_options.operator_here", shop.schedulers)
 
     monkeypatch.setattr(Broker, "enqueue", lambda _, message: shop.sent.append(message))
     monkeypatch.setattr(Broker, "enqueue_many", lambda _, messages: shop.sent.extend(messages))

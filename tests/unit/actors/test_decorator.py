@@ -25,7 +25,7 @@ def monthly_report() -> None: ...
 def unused_broker(monkeypatch: pytest.MonkeyPatch) -> Broker[RabbitmqEngine]:
     """The broker of this process, before its settings are read; they are as before when the test ends."""
     monkeypatch.setattr(assembly, "_settings", None)
-    monkeypatch.setattr(assembly.broker, "_engine", {})
+    monkeypatch.setattr(assembly.broker, "_engine", None)
     monkeypatch.setattr(monthly_report, "queue_name", "reports")
     return cast("Broker[RabbitmqEngine]", broker)
 

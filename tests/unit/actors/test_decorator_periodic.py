@@ -194,7 +194,7 @@ def test_a_check_of_a_schedule_leaves_actors_of_plain_dramatiq_alone(stub_broker
 
 def test_configure_keeps_the_queue_of_a_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assembly, "_settings", None)
-    monkeypatch.setattr(assembly.broker, "_engine", {})
+    monkeypatch.setattr(assembly.broker, "_engine", None)
     monkeypatch.setattr(assembly.broker, "actors", {})
     monkeypatch.setattr(assembly.broker, "queues", set())
     actor(periodic=cron("@daily", queue="slow"))(nightly)

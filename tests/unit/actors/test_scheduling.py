@@ -12,7 +12,7 @@ from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
 from actors.brokers.topology import Topology
 from actors.decorator import Actor
 from actors.errors import MessageTooLarge
-from actors.scheduling import publication
+from actors.scheduling.rabbitmq import publication
 from periodic import every
 from periodic.schedule import Schedule
 from periodic.tick import Tick

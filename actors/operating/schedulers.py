@@ -2,72 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 from actors.brokers.admin import Admin
 from actors.brokers.broadcast import Broadcast
 from actors.brokers.topology import Topology
+from actors.operating.view import Heard, Reply
 from periodic.inquiry import Inquiry
 
 # How long schedulers may take for one answer, in seconds: they answer between two ticks.
 PATIENCE_S = 2.0
 # How soon a leader is looked for again, in seconds.
 _AGAIN_AFTER_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What one scheduler has answered.
-
-    Attributes:
-        status: what it tells of itself.
-        answer: what only the leader answers, or None.
-        refused: why it does not do what it was told; empty if it does.
-    """
-
-    status: Mapping[str, Any]
-    answer: Mapping[str, Any] | None = None
-    refused: str = ""
-
-    @property
-    def is_leaders(self) -> bool:
-        """Whether it is a leader's word on more than its status."""
-        return self.answer is not None or bool(self.refused)
-
-    @classmethod
-    def decode(cls, body: bytes) -> Reply:
-        """Return the reply in *body*.
-
-        Raises:
-            ValueError: there is none, or it is of a version that says something else.
-        """
-        data = json.loads(body)
-        if not isinstance(data, dict) or not isinstance(data.get("status"), dict):
-            raise ValueError(f"not a reply: {body[:200]!r}")
-        answer = data.get("answer")
-        return cls(data["status"], answer if isinstance(answer, dict) else None, str(data.get("refused", "")))
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What all schedulers have answered.
-
-    Attributes:
-        replies: one for each that did.
-        silent: how many more are connected; they hang, or are of another version.
-    """
-
-    replies: list[Reply] = field(default_factory=list)
-    silent: int = 0
-
-    @property
-    def leaders(self) -> Reply | None:
-        """The leader's word, if there is one."""
-        return next((reply for reply in self.replies if reply.is_leaders), None)
 
 
 class Schedulers:

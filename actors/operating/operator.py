@@ -1,6 +1,6 @@
 """Schedules as operators see them: what runs next, what ran last, who leads; and an operator's word on them.
 
-What a scheduler knows, the one that leads is asked for. How ticks ended is in bounded queues, which are looked into and
+What a scheduler knows, the one that leads is asked for. How ticks ended is in bounded records, which are looked at and
 left as they are. Nothing is remembered here.
 """
 
@@ -10,38 +10,21 @@ import os
 import pwd
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from dramatiq.errors import ConnectionFailed
-from pika import BlockingConnection
-from pika.exceptions import AMQPError
+import dramatiq
 
-from actors.assembly import broker, on_rabbitmq
-from actors.brokers.admin import Admin
-from actors.brokers.schedulers import Heard, Schedulers
-from actors.brokers.topology import Topology
 from actors.errors import ActorsError
-from actors.tick_records import (
-    Event,
-    History,
-    TickRecords,
-    event_of_missed,
-    event_of_run,
-    look,
-    missed_as_json,
-    newest,
-    run_as_json,
-)
+from actors.operating.events import History, history_of, missed_as_json, newest, run_as_json
+from actors.operating.view import Heard, View
 from periodic.errors import PeriodicError
 from periodic.inquiry import STATUS, Inquiry
-from periodic.ledger import HEADER
 from periodic.office import row
 from periodic.registry import schedules
-from periodic.resetting import reset_without_leader
 from periodic.roster import Roster
 from periodic.run_time import with_run_time_schedules
 from periodic.status import Role
@@ -67,7 +50,7 @@ class Page:
         schedules: what is told of each, by name; see :func:`periodic.office.row`. With ``last``, its newest
             :class:`~middleware.TickRun`, and ``last_missed``, both None where there is none.
         following: what to give as *after* for the next page; empty if there is none.
-        leader: who has said so; empty if none leads, and this is what the code here and RabbitMQ say.
+        leader: who has said so; empty if none leads, and this is what the code here and the roster say.
         silent: how many schedulers are connected and silent.
     """
 
@@ -98,50 +81,49 @@ class Operator:
     """Looks, and gives orders.
 
     Args:
-        timeout_s: how long RabbitMQ may take to answer, and how long a leader is looked for, in seconds.
+        broker: whose actors' schedules are known here.
+        view: called for a look at the schedulers, which lasts for one call.
 
     Raises:
-        ConnectionFailed: from every method, when RabbitMQ does not answer.
+        BrokerConnectionError: from every method, when what they work with does not answer.
         AccessRefused: from every method, when the user has no right to it.
     """
 
-    def __init__(self, *, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+    def __init__(self, broker: dramatiq.Broker, view: Callable[[], AbstractContextManager[View]]) -> None:
+        self._broker = broker
+        self._view = view
 
     def standing(self) -> Standing:
         """Return who leads, who stands by, and what is wrong."""
-        with self._admin() as admin:
-            asked = Schedulers(admin, self._topology)
-            heard = asked.ask(_inquiry(STATUS))
+        with self._view() as view:
+            heard = view.ask(_inquiry(STATUS))
             replicas = sorted((reply.status for reply in heard.replies), key=lambda each: each.get("role") != LEADING)
-            if admin.blocked:
+            if view.problem:
                 # It would read no other question, and it keeps the leader waiting, too.
-                why = f"RabbitMQ has blocked publishers: {admin.blocked}; see rabbitmq-diagnostics alarms"
-                return Standing(replicas, heard.silent, None, why)
+                return Standing(replicas, heard.silent, None, view.problem)
             if replicas and replicas[0].get("role") == LEADING:
-                page = asked.ask(_inquiry("list", limit=1)).leaders
+                page = view.ask(_inquiry("list", limit=1)).leaders
                 mark = page.answer.get("watermark") if page is not None and page.answer is not None else None
                 return Standing(replicas, heard.silent, _moment(mark), "")
-            _, watermark = self._kept(admin)
-        mark_at = None if watermark is None else watermark.mark.due
+            mark_at = _mark(view)
         return Standing(replicas, heard.silent, mark_at, _why_none_leads(heard, mark_at))
 
     def page(self, *, after: str = "", limit: int = 100) -> Page:
         """Return *limit* schedules at most, those whose names come after *after*.
 
-        Where none leads, it is what the code that is loaded here and the roster in RabbitMQ say.
+        Where none leads, it is what the code that is loaded here and the roster say.
         """
-        with self._admin() as admin:
-            heard = Schedulers(admin, self._topology).ask(_inquiry("list", after=after, limit=limit))
+        with self._view() as view:
+            heard = view.ask(_inquiry("list", after=after, limit=limit))
             said = heard.leaders
             if said is not None and said.answer is not None:
                 rows, following = said.answer.get("schedules", []), said.answer.get("next") or ""
                 leader = str(said.status.get("replica"))
             else:
-                rows, following, leader = *self._known_here(admin, after, limit), ""
-            names, records = {each["schedule"] for each in rows}, TickRecords(admin, self._topology)
-            last = newest(records.runs(names), lambda run: (run.schedule, run.ended))
-            missed = newest(records.missed(names), lambda each: (each.schedule, each.time.timestamp()))
+                rows, following, leader = *self._known_here(view, after, limit), ""
+            names = {each["schedule"] for each in rows}
+            last = newest(view.runs(names), lambda run: (run.schedule, run.ended))
+            missed = newest(view.missed(names), lambda each: (each.schedule, each.time.timestamp()))
         told = [
             {
                 **each,
@@ -173,27 +155,22 @@ class Operator:
     def reset_watermark(self, to: datetime | None, *, force: bool) -> str:
         """Have the ticks of all schedules count from *to* on, or from now; return what was done.
 
-        A leader does it; where none leads, this process takes the baton for a moment.
+        A leader does it; where none leads, this process does, in its place.
 
         Raises:
             NoLeader: the one there is has not said so in time.
             ChangeRefused: the watermark is sane, and *force* is not given.
         """
-        with self._admin() as admin:
-            heard = Schedulers(admin, self._topology).ask(_inquiry(STATUS))
-        if any(reply.status.get("role") == LEADING for reply in heard.replies):
-            fields = {} if to is None else {"to": to.isoformat()}
-            return self.change("reset-watermark", force=force, **fields)
-        now = datetime.now(UTC)
-        try:
-            with closing(BlockingConnection(on_rabbitmq().engine.options.nodes.parameters("operator"))) as connection:
-                return reset_without_leader(
-                    connection, self._topology.periodic(), to or now, now, force=force, timeout_s=self._timeout_s
-                )
-        except (PeriodicError, ValueError) as refused:
-            raise ChangeRefused(str(refused)) from None
-        except AMQPError as error:
-            raise ConnectionFailed(f"{on_rabbitmq().engine.options.nodes}: {error!r}") from None
+        with self._view() as view:
+            heard = view.ask(_inquiry(STATUS))
+            if any(reply.status.get("role") == LEADING for reply in heard.replies):
+                fields = {} if to is None else {"to": to.isoformat()}
+                return self.change("reset-watermark", force=force, **fields)
+            now = datetime.now(UTC)
+            try:
+                return view.reset_watermark(to or now, now, force=force)
+            except (PeriodicError, ValueError) as refused:
+                raise ChangeRefused(str(refused)) from None
 
     def history(self, name: str, *, limit: int = 50, after: str = "") -> History:
         """Return what became of ticks of the schedule *name*, the newest first, as far back as records are kept.
@@ -201,44 +178,23 @@ class Operator:
         Raises:
             ValueError: *after* is no place to go on from.
         """
-        place = after.split(",") if after else None
-        if place is not None and len(place) != 3:
-            raise ValueError(after)
-        with self._admin() as admin:
-            records = TickRecords(admin, self._topology)
-            found = {event_of_run(run) for run in records.runs({name})}
-            found |= {event_of_missed(each) for each in records.missed({name})}
-        events = sorted(found, reverse=True)
-        if place is not None:
-            before = Event(place[0], place[1], place[2])
-            events = [event for event in events if event < before]
-        return History(events[:limit], events[limit - 1].cursor if len(events) > limit else "")
-
-    @property
-    def _topology(self) -> Topology:
-        return on_rabbitmq().engine.options.topology
-
-    @contextmanager
-    def _admin(self) -> Iterator[Admin]:
-        with Admin(on_rabbitmq().engine.options.nodes, timeout_s=self._timeout_s) as admin:
-            yield admin
+        with self._view() as view:
+            return history_of(view.runs({name}), view.missed({name}), limit=limit, after=after)
 
     def _told(self, action: str, **fields: Any) -> Mapping[str, Any]:
-        with self._admin() as admin:
-            heard = Schedulers(admin, self._topology).tell(_inquiry(action, **fields), timeout_s=self._timeout_s)
+        with self._view() as view:
+            heard = view.tell(_inquiry(action, **fields))
             said = heard.leaders
             if said is None:
-                _, watermark = self._kept(admin)
-                raise NoLeader(_why_none_leads(heard, None if watermark is None else watermark.mark.due))
+                raise NoLeader(_why_none_leads(heard, _mark(view)))
         if said.refused:
             raise ChangeRefused(said.refused)
         return said.answer or {}
 
-    def _known_here(self, admin: Admin, after: str, limit: int) -> tuple[list[Mapping[str, Any]], str]:
+    def _known_here(self, view: View, after: str, limit: int) -> tuple[list[Mapping[str, Any]], str]:
         """Return a page of what is known without a leader, and where it ends."""
-        roster, _ = self._kept(admin)
-        roster, now = roster or Roster(), datetime.now(UTC)
-        known = with_run_time_schedules(Replica("", now, schedules(broker)), roster).schedules
+        roster, now = _kept(view)[0] or Roster(), datetime.now(UTC)
+        known = with_run_time_schedules(Replica("", now, schedules(self._broker)), roster).schedules
         names = [name for name in sorted({*roster.entries, *known}) if name > after]
         rows: list[Mapping[str, Any]] = []
         for name in names[:limit]:
@@ -252,25 +208,24 @@ class Operator:
             rows.append(row(name, schedule, roster, tick, failing=failing))
         return rows, names[limit - 1] if len(names) > limit else ""
 
-    def _kept(self, admin: Admin) -> tuple[Roster | None, Watermark | None]:
-        """Return roster and watermark as RabbitMQ has them; they are given back at once."""
-        queues = self._topology.periodic()
-        roster = watermark = None
-        try:
-            if held := look(admin, queues.roster, 2):
-                roster = Roster.decode(held[-1].body)
-            if held := look(admin, queues.watermark, 2):
-                watermark = Watermark.decode(str((held[-1].properties.headers or {}).get(HEADER)))
-        except ValueError as error:
-            raise NoLeader(f"no scheduler leads, and what RabbitMQ keeps for them can't be read: {error}") from None
-        return roster, watermark
+
+def _kept(view: View) -> tuple[Roster | None, Watermark | None]:
+    try:
+        return view.kept()
+    except ValueError as error:
+        raise NoLeader(f"no scheduler leads, and what is kept for them can't be read: {error}") from None
+
+
+def _mark(view: View) -> datetime | None:
+    _, watermark = _kept(view)
+    return None if watermark is None else watermark.mark.due
 
 
 def _inquiry(action: str, **fields: Any) -> Inquiry:
-    return Inquiry(uuid.uuid4().hex, action, operator(), fields)
+    return Inquiry(uuid.uuid4().hex, action, who(), fields)
 
 
-def operator() -> str:
+def who() -> str:
     """Return who runs this process, and where."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name

@@ -1,0 +1,48 @@
+"""The composition root of schedulers: settings, the broker and its actors become one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import cast
+
+from actors.assembly import broker, on_rabbitmq, settings
+from actors.brokers.broker import Broker
+from actors.brokers.sqlite import SqliteEngine
+from actors.health.pages import Pages, verdict
+from actors.scheduling.messages import accepted, replica_of, tick_message
+from actors.scheduling.rabbitmq import rabbitmq_scheduler
+from actors.scheduling.sqlite import sqlite_scheduler
+from periodic.health import live, ready
+from periodic.scheduler import RENEW_EVERY_S
+from periodic.serving import Serving, utc_now
+from periodic.status import Status
+
+__all__ = ["accepted", "make_scheduler", "probes", "tick_message"]
+
+
+def make_scheduler(*, clock: Callable[[], datetime] = utc_now, renew_every_s: float = RENEW_EVERY_S) -> Serving:
+    """Return a scheduler of all that the loaded modules declare; it connects when it is run.
+
+    Args:
+        clock: what time it is.
+        renew_every_s: on RabbitMQ, how often the leader takes a fresh baton, in seconds.
+
+    Raises:
+        ScheduleError: two schedules have one name.
+        NotEncodable, MessageTooLarge: the message of a schedule can't be sent.
+        SettingsError: a setting is malformed.
+    """
+    replica = replica_of(broker, clock(), settings().generation)
+    if isinstance(broker.engine, SqliteEngine):
+        return sqlite_scheduler(cast("Broker[SqliteEngine]", broker), replica, clock)
+    return rabbitmq_scheduler(on_rabbitmq(), replica, clock, renew_every_s)
+
+
+def probes(status: Status) -> Pages:
+    """Return what a scheduler with *status* answers to probes."""
+    return {
+        "/live": lambda: verdict(live(status, time.monotonic())),
+        "/ready": lambda: verdict(ready(status, time.monotonic())),
+    }
