@@ -15,14 +15,11 @@ from actors.brokers.nodes import mask_password
 from actors.errors import SettingsError
 from actors.health.address import split
 from actors.urls import (
-    AMQP_EXAMPLE,
     DEFAULT_FILE,
     DEFAULT_REDIS,
-    SQLITE_EXAMPLE,
     broker_url,
     is_file,
     one_broker,
-    path_of,
     store_url,
 )
 from middleware.options import YEAR_MS
@@ -31,7 +28,6 @@ from middleware.suggestion import did_you_mean
 PREFIX = "ACTORS_"
 # Read by the test suite and by the pytest plugin, not by an application.
 TEST_PREFIX = "ACTORS_TEST_"
-PRODUCTION = "production"
 
 QUEUE_NAME = r"^[A-Za-z_][A-Za-z0-9._-]*$"
 
@@ -151,13 +147,6 @@ class Settings(BaseSettings):
     def _fits_the_broker(cls, value: str, info: ValidationInfo) -> str:
         return store_url(value, info.data.get("broker_url", ()))
 
-    @field_validator("queue_prefix")
-    @classmethod
-    def _needs_no_file(cls, value: str, info: ValidationInfo) -> str:
-        if value and any(map(is_file, info.data.get("broker_url", ()))):
-            raise ValueError("a file is kept apart from others by its name: give each environment one, and unset this")
-        return value
-
     @field_validator("queue_max_priority")
     @classmethod
     def _needs_classic_queues(cls, value: int | None, info: ValidationInfo) -> int | None:
@@ -190,7 +179,7 @@ def variable(field: str) -> str:
 
 
 def no_default_broker() -> str | None:
-    """Return why this process must not use the default RabbitMQ, or None; the pytest plugin says so."""
+    """Return why this process must not use the default broker, or None; the pytest plugin says so."""
     return os.environ.get(f"{TEST_PREFIX}NO_DEFAULT_BROKER")
 
 
@@ -210,17 +199,10 @@ def read(overrides: Mapping[str, Any]) -> Settings:
         if field not in Settings.model_fields:
             raise SettingsError(f"unknown setting {field!r}{did_you_mean(field, Settings.model_fields)}")
     try:
-        found = Settings(**overrides)
+        return Settings(**overrides)
     except ValidationError as error:
         first = {each["loc"][:1]: _explain(each) for each in reversed(error.errors())}
         raise SettingsError("; ".join(reversed(first.values()))) from None
-    if found.env == PRODUCTION and "broker_url" not in found.model_fields_set:
-        raise SettingsError(
-            f"{variable('env')}={PRODUCTION} and no {variable('broker_url')}: jobs would be in "
-            f"{path_of(DEFAULT_FILE)!r}, wherever a process runs; name RabbitMQ ({AMQP_EXAMPLE}), or a file "
-            f"({SQLITE_EXAMPLE})"
-        )
-    return found
 
 
 def _explain(error: Mapping[str, Any]) -> str:

@@ -11,13 +11,15 @@ from actors.brokers.rabbitmq import RabbitmqEngine, RabbitmqOptions
 from actors.brokers.sqlite import SCHEMA as QUEUES
 from actors.brokers.sqlite import SqliteEngine, SqliteOptions
 from actors.brokers.topology import Topology
-from actors.configuration import Settings
+from actors.configuration import Settings, variable
 from actors.errors import SettingsError
-from actors.urls import is_file, path_of
+from actors.urls import AMQP_EXAMPLE, DEFAULT_FILE, SQLITE_EXAMPLE, is_file, path_of
 from middleware.stores import Store
 from middleware.stores.sqlite import SCHEMA as RECORDS
 from middleware.stores.sqlite import FileRefused, SqliteFile, SqliteStore
 from periodic.sqlite import SCHEMA as SCHEDULES
+
+PRODUCTION = "production"
 
 # The files that are in use, by where they are: broker, store and schedules share one.
 _files: dict[Path, SqliteFile] = {}
@@ -31,11 +33,22 @@ def engine_of(current: Settings, known: Callable[[], Iterable[str]]) -> Engine:
         known: called for the logical queues that actors use.
 
     Raises:
-        SettingsError: there is no such file, and can't be.
+        SettingsError: there can be no such file; or it is production, and nobody has named one.
     """
-    if current.is_embedded:
-        return SqliteEngine(_sqlite_options(current))
-    return RabbitmqEngine(_rabbitmq_options(current), known)
+    if not current.is_embedded:
+        return RabbitmqEngine(_rabbitmq_options(current), known)
+    if current.env == PRODUCTION and "broker_url" not in current.model_fields_set:
+        raise SettingsError(
+            f"{variable('env')}={PRODUCTION} and no {variable('broker_url')}: jobs would be in "
+            f"{path_of(DEFAULT_FILE)!r}, wherever a process runs; name RabbitMQ ({AMQP_EXAMPLE}), or a file "
+            f"({SQLITE_EXAMPLE})"
+        )
+    if current.queue_prefix:
+        raise SettingsError(
+            f"{variable('queue_prefix')}: {current.queue_prefix!r}: a file is kept apart from others by its name; "
+            "give each environment a file of its own, and unset this"
+        )
+    return SqliteEngine(_sqlite_options(current))
 
 
 def store_of(current: Settings) -> Store:

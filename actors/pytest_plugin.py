@@ -1,4 +1,4 @@
-"""What pytest gives to the tests of an application: a stub broker, and no RabbitMQ that nobody named.
+"""What pytest gives to the tests of an application: a stub broker, and no broker that nobody named.
 
 pytest loads this at every start, in every project that has the package installed; ``actors`` is imported only
 once something here needs it.
@@ -22,7 +22,7 @@ BROKER_URL = "ACTORS_BROKER_URL"
 NO_DEFAULT_BROKER = "ACTORS_TEST_NO_DEFAULT_BROKER"
 
 REASON = (
-    "a test would connect to the default RabbitMQ, since none is named. Take the fixture stub_broker; or name one "
+    "a test would put jobs into the default file, actors.db, since no broker is named. Take the fixture stub_broker; or name one "
     f"with {TEST_BROKER_URL}, {BROKER_URL} or actors.configure(broker_url=…); or mark the test "
     f"@pytest.mark.{MARKER} if the default is meant"
 )
@@ -32,7 +32,7 @@ _KEPT = pytest.StashKey[dict[str, str | None]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Guard the session; where ``ACTORS_TEST_BROKER_URL`` names a RabbitMQ, use it."""
-    config.addinivalue_line("markers", f"{MARKER}: this test may connect to the default RabbitMQ")
+    config.addinivalue_line("markers", f"{MARKER}: this test may use the default broker, a file")
     config.stash[_KEPT] = {name: os.environ.get(name) for name in (BROKER_URL, NO_DEFAULT_BROKER)}
     if url := os.environ.get(TEST_BROKER_URL):
         os.environ[BROKER_URL] = url
@@ -75,7 +75,7 @@ def actors_clock(stub_broker: StubBroker) -> Clock:
 
 
 def _forbid(reason: str | None) -> None:
-    """Forbid the default RabbitMQ, or allow it: to this process, and to those that its tests start."""
+    """Forbid the default broker, or allow it: to this process, and to those that its tests start."""
     _set(NO_DEFAULT_BROKER, reason)
     # Where actors is imported already, it has read the environment.
     if assembly := sys.modules.get("actors.assembly"):

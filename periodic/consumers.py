@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from pika import BlockingConnection
-from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import ChannelClosedByBroker
-
-from periodic.queues import Queue
 from periodic.schedule import Schedule
 from periodic.status import Status, Unconsumed
 
-NOT_FOUND = 404
 # How often each queue is looked at, in seconds; and for how long at a time, since ticks wait meanwhile.
 LOOK_EVERY_S, LOOK_FOR_S = 10.0, 0.01
+
+
+class Named(Protocol):
+    """A queue, wherever it is."""
+
+    @property
+    def name(self) -> str:
+        """What it is called there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +28,31 @@ class Destination:
 
     Attributes:
         name: what actors call it.
-        queue: the same, as it is in RabbitMQ.
+        queue: the same, as it is where it is kept.
     """
 
     name: str
-    queue: Queue
+    queue: Named
 
 
 class Consumers:
     """Looks for queues without a consumer, and notes them in *status*.
 
     Args:
-        connection: the leader's.
+        is_consumed: says whether the queue with this name has a consumer; one that does not exist has none.
         destination: says where the messages of a schedule go.
         status: has what was found before, by this or by an earlier look.
 
     Raises:
-        AMQPError: from every method, when the connection has ended.
+        Exception: from every method, whatever *is_consumed* raises.
     """
 
     def __init__(
-        self, connection: BlockingConnection, destination: Callable[[Schedule], Destination], status: Status
+        self, is_consumed: Callable[[str], bool], destination: Callable[[Schedule], Destination], status: Status
     ) -> None:
-        self._connection = connection
+        self._is_consumed = is_consumed
         self._destination = destination
         self._status = status
-        self._channel: BlockingChannel | None = None
         self._left: list[tuple[Destination, tuple[str, ...]]] = []
         self._began_at = float("-inf")
 
@@ -85,15 +87,6 @@ class Consumers:
         else:
             since_s = time.monotonic() if before is None else before.since_s
             self._note({**others, queue: Unconsumed(destination.name, since_s, names)})
-
-    def _is_consumed(self, queue: str) -> bool:
-        """Return whether *queue* has a consumer, as far as this may be asked; one that does not exist has none."""
-        if self._channel is None or not self._channel.is_open:
-            self._channel = self._connection.channel()
-        try:
-            return bool(self._channel.queue_declare(queue, passive=True).method.consumer_count)
-        except ChannelClosedByBroker as closed:
-            return bool(closed.reply_code != NOT_FOUND)
 
     def _note(self, unconsumed: Mapping[str, Unconsumed]) -> None:
         # Another one, never a change of the same: another thread may go through it.

@@ -10,6 +10,7 @@ from typing import Any
 from pika import BlockingConnection
 from pika.exceptions import AMQPChannelError
 
+from periodic.consumed import Consumed
 from periodic.consumers import Consumers, Destination
 from periodic.desk import Address
 from periodic.leader import Leader
@@ -44,7 +45,7 @@ class Watch:
     ) -> None:
         self._status = status
         self._clock = None if address is None else BrokersClock(connection, address, status, clock)
-        self._consumers = None if destination is None else Consumers(connection, destination, status)
+        self._consumers = None if destination is None else Consumers(Consumed(connection), destination, status)
         # The connection's own methods would tell only between two calls, and a publication waits for its confirm for
         # as long as RabbitMQ is blocked.
         told = connection._impl

@@ -59,15 +59,10 @@ class Lock:
         """Return whether it is worth a try to take it; cheap enough to be asked all the time."""
         if self._term is not None or self._guard.try_hold():
             return True
-        now_s = self._now_s()
-        if now_s - self._looked_at < LOOK_EVERY_S:
-            return False
-        self._looked_at = now_s
-        with self._file.read() as connection:
-            row = _row(connection)
-        if row != self._seen:
-            self._seen, self._seen_at = row, now_s
-        return not row.holder or self._is_over(row)
+        if self._now_s() - self._looked_at >= LOOK_EVERY_S:
+            with self._file.read() as connection:
+                self._look_at(_row(connection))
+        return not self._seen.holder or self._is_over(self._seen)
 
     def take(self, connection: sqlite3.Connection) -> bool:
         """Take it, in the transaction that is open, if nobody else holds it who lives; return whether it is held."""
@@ -76,6 +71,7 @@ class Lock:
         if not (not row.holder or is_dead or row.term == self._term or self._is_over(row)):
             # Who took it from one that was frozen gets the guard as soon as that one lets it go.
             self._guard.let_go()
+            self._look_at(row)
             return False
         self._term = row.term + 1
         connection.execute(
@@ -108,6 +104,11 @@ class Lock:
     def release(self, connection: sqlite3.Connection) -> None:
         """Say in the file that this one leads no more."""
         connection.execute("UPDATE actors_periodic_lock SET holder = '' WHERE holder = ?", (self._name,))
+
+    def _look_at(self, row: _Row) -> None:
+        self._looked_at = self._now_s()
+        if row != self._seen:
+            self._seen, self._seen_at = row, self._looked_at
 
     def _is_over(self, row: _Row) -> bool:
         return row == self._seen and self._now_s() - self._seen_at >= LEASE_S

@@ -10,13 +10,15 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from periodic.consumers import Consumers, Destination
 from periodic.leader import Leader, Publish
 from periodic.office import LeadersOffice
+from periodic.schedule import Schedule
 from periodic.serving import Serving, sleep_s, utc_now
 from periodic.sqlite.desk import LISTEN_EVERY_S, REPORT_EVERY_S, LeadersDesk, leave, report
 from periodic.sqlite.file import File, Put
 from periodic.sqlite.ledger import SqliteLedger, TakenBack
-from periodic.sqlite.lock import BEAT_EVERY_S, Lock
+from periodic.sqlite.lock import BEAT_EVERY_S, Lock, LockLost
 from periodic.sqlite.term import Term, begin
 from periodic.status import Role, Status
 from periodic.takeover import Replica, check_clock
@@ -25,8 +27,9 @@ log = logging.getLogger(__name__)
 
 Publication = TypeVar("Publication")
 
-# How often who stands by looks whether the leader has died, in seconds; a look is three system calls.
-POLL_S = 0.02
+# How often who stands by looks whether the leader has died, in seconds: three system calls. And how often it does all
+# else that there is to do.
+POLL_S, ROUND_S = 0.03, 0.25
 # How many ticks are one transaction at most, and for how long they are gathered, in seconds.
 MOST_AT_ONCE, GATHER_FOR_S = 500, 0.05
 
@@ -42,6 +45,8 @@ class SqliteScheduler(Serving, Generic[Publication]):
         file: the same for all replicas; has the tables of ``SCHEMA``.
         put: puts the message of a tick into its queue.
         publication: makes the message of a tick.
+        destination: says where the messages of a schedule go; None where nobody looks who takes them.
+        is_consumed: says whether the queue with this name has a consumer; needed with *destination*.
         failures: what *file* raises when it can't be used, beside :class:`OSError` and :class:`sqlite3.Error`.
         clock: what time it is.
     """
@@ -53,6 +58,8 @@ class SqliteScheduler(Serving, Generic[Publication]):
         put: Put[Publication],
         publication: Publish[Publication],
         *,
+        destination: Callable[[Schedule], Destination] | None = None,
+        is_consumed: Callable[[str], bool] | None = None,
         failures: tuple[type[Exception], ...] = (),
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -60,6 +67,9 @@ class SqliteScheduler(Serving, Generic[Publication]):
         self._file = file
         self._put = put
         self._publication = publication
+        self._consumers: Consumers | None = None
+        if destination is not None and is_consumed is not None:
+            self._consumers = Consumers(is_consumed, destination, self.status)
         self._lock = Lock(file, replica.name)
         self._suspects: set[str] = set()
         self._reported_at = float("-inf")
@@ -85,6 +95,9 @@ class SqliteScheduler(Serving, Generic[Publication]):
                     self._wait()
                 else:
                     self._lead(term)
+        except LockLost as error:
+            self._lock.let_go()
+            log.warning("%s: %s", self._replica.name, error)
         except Exception:
             self._lock.let_go()
             raise
@@ -105,8 +118,12 @@ class SqliteScheduler(Serving, Generic[Publication]):
             self._reported_at = time.monotonic()
             with self._file.write() as connection:
                 report(connection, self.status, now)
-        has_more = self._outlook.follow(now)
-        self._stopping.wait(0 if has_more else POLL_S)
+        round_s = 0.0 if self._outlook.follow(now) else ROUND_S
+        started = time.monotonic()
+        while time.monotonic() - started < round_s:
+            # First this, then the look: one that was in vain has let another have a moment.
+            if self._stopping.wait(POLL_S) or self._lock.may_take():
+                return
 
     def _lead(self, term: Term[Publication]) -> None:
         now, ledger = self._clock(), term.ledger
@@ -131,6 +148,8 @@ class SqliteScheduler(Serving, Generic[Publication]):
             if time.monotonic() - beaten > BEAT_EVERY_S:
                 beaten = time.monotonic()
                 self._beat(ledger, desk)
+            if self._consumers is not None:
+                self._consumers.look(leader.waiting)
             desk.answer()
             if not office.is_over:
                 self._stopping.wait(min(LISTEN_EVERY_S, sleep_s(leader.next_turn(), self._clock())))

@@ -6,23 +6,15 @@ import ctypes
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 
-from middleware.stores.sqlite.errors import FileRefused, FileUnavailable, code_of
-from middleware.stores.sqlite.log import CHECKPOINT_PAGES, USUAL_BYTES, Log
+from middleware.stores.sqlite.errors import FileUnavailable
+from middleware.stores.sqlite.log import Log
+from middleware.stores.sqlite.opening import patiently
 
 READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
-
-_PRAGMAS = (
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-    f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
-    f"PRAGMA journal_size_limit = {USUAL_BYTES}",
-)
-_PAUSE_S = 0.01
 
 
 class Connection:
@@ -30,16 +22,24 @@ class Connection:
 
     Args:
         opened: makes the module's own connection.
+        check: is called first in each transaction; its first look is where the snapshot of one that reads begins.
         log: is told of commits.
+        timeout_s: how long to wait for another process.
 
     Attributes:
         kind: of the transaction that is open; ``""`` if none is.
         at_commit: whether the last one came as far as its commit.
     """
 
-    def __init__(self, opened: Callable[[], sqlite3.Connection], log: Log) -> None:
+    def __init__(
+        self,
+        opened: Callable[[], sqlite3.Connection],
+        check: Callable[[sqlite3.Connection], None],
+        log: Log,
+        timeout_s: float,
+    ) -> None:
         self.kind, self.at_commit = "", False
-        self._opened, self._log = opened, log
+        self._opened, self._check, self._log, self._timeout_s = opened, check, log, timeout_s
         self._pid = os.getpid()
         self._in_use = threading.Lock()
         self._raw: sqlite3.Connection | None = None
@@ -62,7 +62,7 @@ class Connection:
             self.at_commit = False
             raw = self._raw = self._raw or self._opened()
             try:
-                raw.execute(kind)
+                patiently(partial(self._begin, raw, kind), self._timeout_s)
                 self.kind = kind
                 yield raw
                 self._require_open(raw)
@@ -104,6 +104,14 @@ class Connection:
             self._end()
             self._in_use.release()
 
+    def _begin(self, raw: sqlite3.Connection, kind: str) -> None:
+        raw.execute(kind)
+        try:
+            self._check(raw)
+        except sqlite3.Error:
+            raw.execute("ROLLBACK")
+            raise
+
     def _leave(self, raw: sqlite3.Connection) -> None:
         """Leave nothing of a transaction behind, whatever became of it."""
         if self.is_inherited:
@@ -134,42 +142,3 @@ class Connection:
         if not raw.in_transaction:
             # A full disk, for one, does that, and the block has caught the error.
             raise FileUnavailable("an error within the transaction has undone all of it")
-
-
-def connect(path: Path, timeout_s: float) -> sqlite3.Connection:
-    """Return a connection to the file at *path*, which is made if it is not there.
-
-    Raises:
-        FileRefused: the file can have no write-ahead log.
-        sqlite3.Error: for any other reason.
-    """
-    # Also closed by other threads than its own, while that one is not at it.
-    raw = sqlite3.connect(path, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-    try:
-        mode = _journal_mode(raw, time.monotonic() + timeout_s)
-        if mode != "wal":
-            raise FileRefused(
-                f"{path}: it can have no write-ahead log (its journal mode stays {mode!r}); "
-                "close what else has it open, or name a file on another file system"
-            )
-        for pragma in _PRAGMAS:
-            raw.execute(pragma)
-    except BaseException:
-        raw.close()
-        raise
-    return raw
-
-
-def _journal_mode(raw: sqlite3.Connection, deadline: float) -> str:
-    """Ask for write-ahead logging, which then stays; return the mode that there is."""
-    while True:
-        try:
-            mode: str
-            [mode] = raw.execute("PRAGMA journal_mode = WAL").fetchone()
-        except sqlite3.OperationalError as error:
-            # SQLite does not wait by itself for others that do the same.
-            if code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(_PAUSE_S)
-        else:
-            return mode

@@ -43,6 +43,7 @@ _PERMANENT = {
     sqlite3.SQLITE_NOLFS: "its file system has no files as large; use another one",
 }
 
+# Whatever else a commit may meet, it meets before it has written all.
 _UNSURE = "; that was at the commit, so what was to be written may have been"
 
 
@@ -58,5 +59,6 @@ def translated(error: sqlite3.Error, path: Path, *, at_commit: bool = False) -> 
     if code in _PERMANENT:
         return FileRefused(f"{path}: {_PERMANENT[code]} {detail}")
     if code in _TRANSIENT:
-        return FileUnavailable(f"{path}: {_TRANSIENT[code]}{_UNSURE if at_commit else ''} {detail}")
+        unsure = _UNSURE if at_commit and code == sqlite3.SQLITE_IOERR else ""
+        return FileUnavailable(f"{path}: {_TRANSIENT[code]}{unsure} {detail}")
     return None

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from middleware.stores.sqlite.connection import READ, WRITE, Connection, connect
-from middleware.stores.sqlite.errors import FileRefused, FileUnavailable, translated
+from middleware.stores.sqlite.connection import READ, WRITE, Connection
+from middleware.stores.sqlite.errors import FileRefused, FileUnavailable, code_of, translated
 from middleware.stores.sqlite.gate import Gate
 from middleware.stores.sqlite.log import Log
+from middleware.stores.sqlite.opening import connect, patiently
 from middleware.stores.sqlite.place import absolute, identity, misplaced
 from middleware.stores.sqlite.versions import bring_up, too_new, version_of
 
@@ -69,7 +70,6 @@ class SqliteFile:
             raise FileUnavailable(f"{self.path}: another thread has been writing for longer than the timeout")
         try:
             with self._gate, self._translating(connection), connection.transaction(WRITE) as raw:
-                self._require_version(raw)
                 yield raw
         finally:
             writer.release()
@@ -90,7 +90,6 @@ class SqliteFile:
                 yield raw
             return
         with self._gate, self._translating(connection), connection.transaction(READ) as raw:
-            self._require_version(raw)
             yield raw
 
     def close(self) -> None:
@@ -124,7 +123,7 @@ class SqliteFile:
         self._writer = threading.Lock()
         self._gate = Gate()
         self._identity: tuple[int, int] | None = None
-        self._log = Log(self.path, self._timeout_s)
+        self._log = Log(self.path)
         self._is_usable = True
 
     def _connection(self) -> Connection:
@@ -135,7 +134,9 @@ class SqliteFile:
             )
         connection: Connection | None = getattr(self._own, "connection", None)
         if connection is None:
-            connection = self._own.connection = Connection(self._open, self._log)
+            connection = self._own.connection = Connection(
+                self._open, self._require_version, self._log, self._timeout_s
+            )
             with self._opening:
                 self._connections.add(connection)
         if not connection.kind and self._identity not in (None, identity(self.path)):
@@ -170,15 +171,23 @@ class SqliteFile:
             raise FileRefused(f"{self.path}: {wrong}")
 
     def _prepare(self, raw: sqlite3.Connection) -> None:
-        raw.execute(WRITE)
+        patiently(lambda: raw.execute(WRITE), self._timeout_s)
         if wrong := bring_up(raw, self._schema):
             raise FileRefused(f"{self.path}: {wrong}")
         raw.execute("COMMIT")
 
     def _require_version(self, raw: sqlite3.Connection) -> None:
-        # In every transaction: a newer release may have come since, and changed the tables. In one that reads, this is
-        # also what its snapshot begins with.
-        if wrong := too_new(version_of(raw)):
+        # In every transaction: a newer release may have come since, and changed the tables.
+        try:
+            version = version_of(raw)
+        except sqlite3.OperationalError as error:
+            if code_of(error) != sqlite3.SQLITE_ERROR:
+                raise
+            raise FileRefused(
+                f"{self.path}: its tables were removed while this process had it open ({error}); "
+                "put them back, or start anew all that use it"
+            ) from error
+        if wrong := too_new(version):
             raise FileRefused(f"{self.path}: {wrong}")
 
     @contextmanager

@@ -25,10 +25,9 @@ class Log:
     One long reader does so, too, but nobody can help that before it ends.
     """
 
-    def __init__(self, path: Path, timeout_s: float) -> None:
+    def __init__(self, path: Path) -> None:
         # SQLite puts it beside the file that a link leads to.
         self._path = f"{os.path.realpath(path)}-wal"
-        self._timeout_ms = int(timeout_s * 1000)
         self._commits = 0
         self._next_s = 0.0
 
@@ -39,9 +38,10 @@ class Log:
             return
         self._next_s = time.monotonic() + _PAUSE_S
         try:
+            [usual_ms] = raw.execute("PRAGMA busy_timeout").fetchone()
             raw.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            raw.execute(f"PRAGMA busy_timeout = {self._timeout_ms}")
+            raw.execute(f"PRAGMA busy_timeout = {usual_ms}")
         except sqlite3.Error:
             # What was written is safe. Whatever is wrong, the next transaction meets it, and says so.
             return

@@ -10,7 +10,7 @@ import pytest
 import services
 from actors.health.pages import verdict
 from periodic import consumers, skew
-from periodic import scheduler as module
+from periodic import serving as module
 from periodic.health import ready
 from periodic.scheduler import utc_now
 from periodic.status import Role, Status

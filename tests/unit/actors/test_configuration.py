@@ -105,10 +105,7 @@ def test_a_file_may_have_its_keys_in_redis_and_rabbitmq_may_not_have_them_in_a_f
         read({"broker_url": "amqp://h/", "store_url": "sqlite:///a"})
 
 
-def test_in_production_where_jobs_are_kept_is_said_and_not_defaulted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACTORS_ENV", "production")
-    with pytest.raises(SettingsError, match="ACTORS_ENV=production and no ACTORS_BROKER_URL: jobs would be in"):
-        read({})
+def test_a_broker_is_embedded_where_it_is_a_file() -> None:
     assert read({"broker_url": "sqlite:///actors.db"}).is_embedded
     assert not read({"broker_url": "amqp://h/"}).is_embedded
 

@@ -124,11 +124,11 @@ def test_a_marked_test_may_use_the_default_and_the_next_may_not(pytester: pytest
 
         @pytest.mark.actors_connect
         def test_marked():
-            assert broker.engine.options.nodes.urls == ("amqp://guest:guest@127.0.0.1:5672/",)
+            assert broker.engine.where.endswith("/actors.db")
 
         def test_unmarked():
-            with pytest.raises(SettingsError, match="a test would connect to the default RabbitMQ"):
-                broker.engine.options
+            with pytest.raises(SettingsError, match="a test would put jobs into the default file"):
+                broker.engine
     """)
 
     run(pytester).assert_outcomes(passed=2)
@@ -142,7 +142,7 @@ def test_importing_actors_within_a_test_does_not_get_past_the_guard(pytester: py
             from actors.errors import SettingsError
             from tasks import charge
 
-            with pytest.raises(SettingsError, match="a test would connect to the default RabbitMQ"):
+            with pytest.raises(SettingsError, match="a test would put jobs into the default file"):
                 charge.send(1)
     """)
 
@@ -156,7 +156,7 @@ def test_a_process_that_a_test_starts_is_guarded_too(pytester: pytest.Pytester) 
 
         def test_it():
             send = [sys.executable, "-c", "from tasks import charge; charge.send(1)"]
-            assert b"a test would connect to the default RabbitMQ" in subprocess.run(send, capture_output=True).stderr
+            assert b"a test would put jobs into the default file" in subprocess.run(send, capture_output=True).stderr
     """)
 
     run(pytester).assert_outcomes(passed=1)
