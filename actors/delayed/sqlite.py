@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Sequence
 
 from actors.brokers.inquiry import Delayed, Found, read_body
 from actors.brokers.sqlite import SqliteEngine, waiting
-from actors.brokers.sqlite.bell import Bell
 from actors.brokers.sqlite.looking import changing, looking
 from actors.brokers.sqlite.waiting import Place
 from actors.delayed.page import Dealt, Page
@@ -27,6 +26,7 @@ class SqliteWaiting:
     """
 
     def __init__(self, engine: SqliteEngine) -> None:
+        self._engine = engine
         self._file = engine.options.file
 
     def look(self, *, queue: str | None, actor: str | None, limit: int, after: str) -> Page:
@@ -56,7 +56,7 @@ class SqliteWaiting:
         A process that dies in the middle loses none, and doubles none.
         """
         dealt = self._deal(ids, waiting.release, note)
-        Bell(self._file.path).ring({found.message.queue for found in dealt.found})
+        self._engine.ring({found.message.queue for found in dealt.found})
         return dealt
 
     def _deal(self, ids: Sequence[str], act: Act, note: Callable[[Found], None]) -> Dealt:

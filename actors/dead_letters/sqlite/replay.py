@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from actors.brokers.outgoing import Following
 from actors.brokers.sqlite import SqliteEngine, graves, queues
-from actors.brokers.sqlite.bell import Bell
 from actors.brokers.sqlite.graves import Grave
 from actors.brokers.sqlite.looking import changing, looking
 from actors.dead_letters.objections import Examiner, Objection
@@ -42,8 +41,8 @@ class Replay:
     def __init__(
         self, engine: SqliteEngine, names: Sequence[str], selection: Selection, examiner: Examiner, terms: Terms
     ) -> None:
+        self._engine = engine
         self._file = engine.options.file
-        self._bell = Bell(self._file.path)
         self._names = names
         self._selection = selection
         self._examiner = examiner
@@ -116,7 +115,7 @@ class Replay:
             removed = graves.remove(connection, [grave.id for grave, _ in pending])
             sent = [(grave, following) for grave, following in pending if grave.id in removed]
             queues.put(connection, [following.publication for _, following in sent])
-        self._bell.ring({following.publication.queue for _, following in sent})
+        self._engine.ring({following.publication.queue for _, following in sent})
         self._so_far = replace(self._so_far, replayed=self._so_far.replayed + len(sent))
         for grave, _ in sent:
             self._terms.done(Dead.of(grave))
