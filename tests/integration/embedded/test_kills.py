@@ -41,7 +41,7 @@ def assert_equal(folder: Path, *, in_flight: int) -> None:
     assert all(count in (1, 3) for count in sends.values())
     assert set(ran) == {effect for key in keys for effect in effects_of(key)}
     # The first run of a message may know of a worker that was lost before it came to run it.
-    assert set(found["ran"].values()) == {1}
+    assert set(found["ran"].values()) <= {1}
     assert graves == Counter(key for key in keys if key.endswith("failing"))
     assert left(folder) == 0
 
