@@ -98,10 +98,10 @@ class Step:
 
 # SQLite decides which are meant, so that of all others nothing is read, and nothing decoded.
 _MEANT = """
-    (:actors IS NULL OR actor IN (SELECT value FROM json_each(:actors)))
+    ((:actors IS NULL OR actor IN (SELECT value FROM json_each(:actors)))
     AND (:reasons IS NULL OR reason IN (SELECT value FROM json_each(:reasons)))
     AND (:error_types IS NULL OR error_type IN (SELECT value FROM json_each(:error_types)))
-    AND (:fingerprints IS NULL OR fingerprint IN (SELECT value FROM json_each(:fingerprints)))
+    AND (:fingerprints IS NULL OR fingerprint IN (SELECT value FROM json_each(:fingerprints))))
 """
 _IN_QUEUE = "queue = :queue"
 # The + keeps SQLite from going through the queue all the same, for the sake of its order.
@@ -138,14 +138,11 @@ def steps(
     """
     rows = connection.execute(
         f"""
-        SELECT id, died, iif(meant, header, NULL), expires, length(body), iif(meant AND :whole, body, x'')
-        FROM (
-            SELECT *, {_MEANT} AS meant FROM actors_dead_letter
-            WHERE {_BY_ID if wanted.ids else _IN_QUEUE} AND died <= :last AND (died, id) > (:died, :id)
-            AND id <= :newest AND (expires IS NULL OR expires > :now)
-            ORDER BY died, id LIMIT :limit
-        )
-        ORDER BY died, id
+        SELECT id, died, iif({_MEANT}, header, NULL), expires, length(body), iif(:whole AND {_MEANT}, body, x'')
+        FROM actors_dead_letter
+        WHERE {_BY_ID if wanted.ids else _IN_QUEUE} AND died <= :last AND (died, id) > (:died, :id)
+        AND id <= :newest AND (expires IS NULL OR expires > :now)
+        ORDER BY died, id LIMIT :limit
         """,  # noqa: S608 (constants of this module)
         _parameters(wanted, after) | {"queue": queue, "now": now, "limit": limit, "newest": newest, "whole": whole},
     )
@@ -194,8 +191,8 @@ def is_present(connection: sqlite3.Connection, letter: str, *, now: int) -> bool
 
 
 def _parameters(wanted: Wanted, after: Place) -> dict[str, Any]:
-    died, row = after if wanted.since is None else max(after, (max(_LEAST, wanted.since), _LEAST))
-    last = _MOST if wanted.until is None else max(_LEAST, min(_MOST, wanted.until - 1))
+    died, row = after if wanted.since is None else max(after, (_within(wanted.since), _LEAST))
+    last = _MOST if wanted.until is None else _within(wanted.until - 1)
     names = ("actors", "reasons", "error_types", "fingerprints", "ids")
     given: Mapping[str, Collection[str]] = {name: getattr(wanted, name) for name in names}
     lists = {name: json.dumps(list(values)) if values else None for name, values in given.items()}
@@ -209,3 +206,8 @@ def _step(queue: str, row: int, died: int, header: str | None, expires: int | No
         letter = Letter.from_header(json.loads(header)) or read_letter(body, queue=queue, died=died)
         grave = Grave(row, queue, letter, expires, size, body)
     return Step((died, row), grave)
+
+
+def _within(moment: int) -> int:
+    """Return *moment*, or the nearest that SQLite has."""
+    return max(_LEAST, min(_MOST, moment))
