@@ -43,7 +43,7 @@ class Connection:
         self._pid = os.getpid()
         self._in_use = threading.Lock()
         self._raw: sqlite3.Connection | None = None
-        self._is_unwanted = False
+        self._is_unwanted = self._is_undone = False
         self._depth = 0
 
     def __del__(self) -> None:
@@ -59,7 +59,7 @@ class Connection:
     def transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
         """Begin one of *kind*; at the end of the block commit it if it writes, and undo it if it does not."""
         with self._in_use:
-            self.at_commit = False
+            self.at_commit = self._is_undone = False
             raw = self._raw = self._raw or self._opened()
             try:
                 patiently(partial(self._begin, raw, kind), self._timeout_s)
@@ -88,9 +88,8 @@ class Connection:
             yield raw
             self._require_open(raw)
         except BaseException:
-            # Some errors have undone the whole transaction already.
-            if not self.is_inherited and raw.in_transaction:
-                raw.execute(f"ROLLBACK TO {name}")
+            if not self.is_inherited:
+                self._undo(raw, name)
             raise
         else:
             raw.execute(f"RELEASE {name}")
@@ -103,6 +102,15 @@ class Connection:
         if self._in_use.acquire(blocking=False):
             self._end()
             self._in_use.release()
+
+    def _undo(self, raw: sqlite3.Connection, name: str) -> None:
+        if raw.in_transaction:
+            raw.execute(f"ROLLBACK TO {name}")
+            raw.execute(f"RELEASE {name}")
+            return
+        # The error has undone all. What is still to come must not be committed, statement by statement.
+        self._is_undone = True
+        raw.execute(READ)
 
     def _begin(self, raw: sqlite3.Connection, kind: str) -> None:
         raw.execute(kind)
@@ -139,6 +147,6 @@ class Connection:
     def _require_open(self, raw: sqlite3.Connection) -> None:
         if self.is_inherited:
             raise RuntimeError("the process was forked within a transaction, which is its parent's to end")
-        if not raw.in_transaction:
+        if self._is_undone or not raw.in_transaction:
             # A full disk, for one, does that, and the block has caught the error.
             raise FileUnavailable("an error within the transaction has undone all of it")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
+from middleware.stores.sqlite import forks
 from middleware.stores.sqlite.connection import READ, WRITE, Connection
 from middleware.stores.sqlite.errors import FileRefused, FileUnavailable, code_of, translated
 from middleware.stores.sqlite.gate import Gate
 from middleware.stores.sqlite.log import Log
 from middleware.stores.sqlite.opening import connect, patiently
 from middleware.stores.sqlite.place import absolute, identity, misplaced
+from middleware.stores.sqlite.turns import Turns
 from middleware.stores.sqlite.versions import bring_up, too_new, version_of
 
 # RETURNING came with it.
@@ -46,7 +46,7 @@ class SqliteFile:
         self._schema = tuple(schema)
         self._timeout_s = timeout_s
         self._start()
-        _files.add(self)
+        forks.register(self)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -65,14 +65,14 @@ class SqliteFile:
                 yield raw
             return
         # Threads wait here, where the next is woken at once; SQLite looks again only from time to time.
-        writer = self._writer
-        if not writer.acquire(timeout=self._timeout_s):
+        turns = self._turns
+        if not turns.take(self._timeout_s):
             raise FileUnavailable(f"{self.path}: another thread has been writing for longer than the timeout")
         try:
             with self._gate, self._translating(connection), connection.transaction(WRITE) as raw:
                 yield raw
         finally:
-            writer.release()
+            turns.pass_on()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -120,7 +120,7 @@ class SqliteFile:
         self._own = threading.local()
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._opening = threading.Lock()
-        self._writer = threading.Lock()
+        self._turns = Turns()
         self._gate = Gate()
         self._identity: tuple[int, int] | None = None
         self._log = Log(self.path)
@@ -199,33 +199,7 @@ class SqliteFile:
             known = translated(error, self.path, at_commit=connection.at_commit)
             if known is None:
                 raise
+            if code_of(error) != sqlite3.SQLITE_BUSY:
+                # The next transaction finds the file as it then is, whatever this connection remembers of it.
+                connection.close()
             raise known from error
-
-
-_files: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
-_kept_open: set[Path] = set()
-
-
-def _close_all() -> None:
-    for file in list(_files):
-        file.close()
-
-
-def _before_fork() -> None:
-    # Two may be of the same path, and share what SQLite knows of its locks.
-    _kept_open.clear()
-    _kept_open.update(file.path for file in list(_files) if not file.before_fork())
-
-
-def _after_fork_in_parent() -> None:
-    for file in list(_files):
-        file.after_fork_in_parent()
-
-
-def _after_fork_in_child() -> None:
-    for file in list(_files):
-        file.after_fork_in_child(is_usable=file.path not in _kept_open)
-
-
-atexit.register(_close_all)
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -16,12 +16,13 @@ class Gate:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._inside = 0
-        self._is_closed = False
+        # By how many: two threads can fork at once.
+        self._closings = 0
 
     def __enter__(self) -> None:
         """Enter, once the gate is open."""
         with self._changed:
-            while self._is_closed:
+            while self._closings:
                 self._changed.wait()
             self._inside += 1
 
@@ -29,17 +30,18 @@ class Gate:
         """Leave."""
         with self._changed:
             self._inside -= 1
-            if self._is_closed:
+            if self._closings:
                 self._changed.notify_all()
 
     def close(self, *, allowed: int, timeout_s: float) -> bool:
         """Let nobody in, and wait until no more than *allowed* are inside; return whether that came to be."""
         with self._changed:
-            self._is_closed = True
+            self._closings += 1
             return self._changed.wait_for(lambda: self._inside <= allowed, timeout_s)
 
     def open(self) -> None:
         """Let them in again."""
         with self._changed:
-            self._is_closed = False
+            # One that was made while others were closed is open already.
+            self._closings = max(0, self._closings - 1)
             self._changed.notify_all()

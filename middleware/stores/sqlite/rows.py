@@ -21,21 +21,21 @@ INSERT INTO actors_records ({", ".join(_COLUMNS)}) VALUES ({", ".join("?" * len(
 ON CONFLICT (digest) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "digest")}
 """  # noqa: S608
 _SELECT = f"SELECT {', '.join(_COLUMNS)}"
-_FIND = f"{_SELECT} FROM actors_records WHERE digest = ? AND expires > ?"
-_LIST = f"""
+FIND = f"{_SELECT} FROM actors_records WHERE digest = ? AND expires > ?"
+LIST = f"""
 {_SELECT}, id FROM actors_records WHERE is_open = 1 AND (expires, id) > (?, ?) ORDER BY expires, id LIMIT ?
 """
 
 
 def find(raw: sqlite3.Connection, digest: str, now: int) -> Kept | None:
     """Return what is kept of *digest*, and has not expired."""
-    row = raw.execute(_FIND, (to_text(digest), now)).fetchone()
+    row = raw.execute(FIND, (to_text(digest), now)).fetchone()
     return _to_kept(row) if row is not None else None
 
 
 def list_open(raw: sqlite3.Connection, place: tuple[int, int], limit: int) -> list[tuple[Record, int]]:
     """Return up to *limit* records that are not done, each with its id, which follow *place*: an expiry and an id."""
-    return [(_to_kept(row).record, row_id) for *row, row_id in raw.execute(_LIST, (*place, limit))]
+    return [(_to_kept(row).record, row_id) for *row, row_id in raw.execute(LIST, (*place, limit))]
 
 
 def keep(raw: sqlite3.Connection, all_kept: Iterable[Kept]) -> None:

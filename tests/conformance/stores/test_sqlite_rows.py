@@ -61,11 +61,11 @@ def test_a_clock_that_is_set_back_a_little_has_lost_nothing(in_sqlite: InSqlite)
 @pytest.mark.parametrize(
     ("sql", "index", "search"),
     [
-        (rows._FIND, "sqlite_autoindex_actors_records_1", "(digest=?)"),
-        (rows._LIST, "actors_records_by_expiry", "(is_open=? AND expires>?)"),
-        (sweep._RECORDS, "actors_records_by_expiry", "(is_open=? AND expires<?)"),
-        (sweep._ALIASES, "actors_aliases_by_expiry", "(expires<?)"),
-        (sweep._GROUPS, "actors_groups_by_expiry", "(expires<?)"),
+        (rows.FIND, "sqlite_autoindex_actors_records_1", "(digest=?)"),
+        (rows.LIST, "actors_records_by_expiry", "(is_open=? AND expires>?)"),
+        (sweep.RECORDS, "actors_records_by_expiry", "(is_open=? AND expires<?)"),
+        (sweep.ALIASES, "actors_aliases_by_expiry", "(expires<?)"),
+        (sweep.GROUPS, "actors_groups_by_expiry", "(expires<?)"),
     ],
 )
 def test_no_statement_looks_at_all_rows(in_sqlite: InSqlite, sql: str, index: str, search: str) -> None:
