@@ -21,18 +21,15 @@ from actors.brokers.sqlite.consumer import Consumer
 from actors.brokers.sqlite.joining import Joining
 from actors.brokers.sqlite.keeper import Keeper
 from actors.brokers.sqlite.outage import Outage
-from actors.brokers.sqlite.queues import Queued
+from actors.brokers.sqlite.sending import queued, refusal
 from actors.brokers.sqlite.tick_runs import TickRun
 from actors.brokers.sqlite.workshop import Workshop
-from actors.errors import EnqueueError, NotEncodable
 from middleware.letter import now_ms
 from middleware.stores.sqlite import FileRefused, FileUnavailable, SqliteFile
 from periodic.pace import Pace
 
 # How much a purge deletes in one transaction: it must not keep others from writing for long.
 STEP = 5_000
-# The largest integer that SQLite has, and RabbitMQ.
-_LARGEST = 2**63 - 1
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +105,7 @@ class SqliteEngine:
             EnqueueError: none of them is, or, where the commit itself failed, that is not known.
             NotEncodable: a message can't be written.
         """
-        messages = [_queued(each) for each in outgoing]
+        messages = [queued(each) for each in outgoing]
         joined = self._joining.current
         is_written = False
         try:
@@ -119,7 +116,7 @@ class SqliteEngine:
                 queues.put(connection, messages)
                 is_written = True
         except (FileUnavailable, FileRefused, sqlite3.Error) as error:
-            raise _refusal(outgoing, error, maybe_enqueued=is_written) from error
+            raise refusal(outgoing, error, maybe_enqueued=is_written) from error
         self._bell.ring({each.queue for each in messages})
 
     def put(self, connection: sqlite3.Connection, outgoing: Sequence[Outgoing]) -> None:
@@ -128,7 +125,7 @@ class SqliteEngine:
         Raises:
             NotEncodable: a message can't be written.
         """
-        queues.put(connection, [_queued(each) for each in outgoing])
+        queues.put(connection, [queued(each) for each in outgoing])
 
     def ring(self, queue_names: Iterable[str]) -> None:
         """Wake the workers of *queue_names*, of all processes."""
@@ -161,7 +158,7 @@ class SqliteEngine:
         Raises:
             NotEncodable: it can't be written.
         """
-        return Following(outgoing, _queued(outgoing))
+        return Following(outgoing, queued(outgoing))
 
     def run_record(self, pace: str, record: bytes) -> Following | None:
         """Return what keeps the *record* of a run of a tick; None where no schedule has the *pace*, which is logged."""
@@ -220,32 +217,3 @@ class SqliteEngine:
             yield
         except (FileUnavailable, FileRefused) as error:
             raise ConnectionFailed(str(error)) from error
-
-
-def _queued(outgoing: Outgoing) -> Queued:
-    """Return *outgoing* as it lies in its queue.
-
-    Raises:
-        NotEncodable: it can't.
-    """
-    message, now = outgoing.message, now_ms()
-    priority, due = message.options.get("broker_priority") or 0, outgoing.due or 0
-    if type(priority) is not int or not -_LARGEST <= priority <= _LARGEST:
-        raise NotEncodable(f"message {message.message_id}: broker_priority {priority!r} is no integer of 64 bits")
-    if due > _LARGEST:
-        raise NotEncodable(f"message {message.message_id}: its delay of {outgoing.delay} ms is too long")
-    names = (message.queue_name, message.message_id, message.actor_name)
-    try:
-        "".join(names).encode()
-    except (TypeError, UnicodeEncodeError) as error:
-        raise NotEncodable(f"message {message.message_id!r}: its id and names must be text: {error}") from error
-    return Queued(*names, outgoing.body, sent=now, priority=priority, available=due if due > now else 0)
-
-
-def _refusal(outgoing: Sequence[Outgoing], error: Exception, *, maybe_enqueued: bool) -> EnqueueError:
-    messages = [each.message for each in outgoing]
-    what = f"message {messages[0].message_id} of actor {messages[0].actor_name!r}"
-    if len(messages) > 1:
-        what = f"{len(messages)} messages, the first of them {what},"
-    known = "may be in the queue all the same" if maybe_enqueued else "is not in the queue"
-    return EnqueueError(f"{what} not written: {error}; it {known}", unconfirmed=messages, maybe_enqueued=maybe_enqueued)
