@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from actors.brokers.sqlite import graves
@@ -31,10 +32,13 @@ def letter(name: str, **fields: Any) -> Letter:
     return Letter(**given | fields)
 
 
-def put_in_graves(file: SqliteFile, *letters: Letter, expires: int | None = None) -> None:
+def put_in_graves(
+    file: SqliteFile, *letters: Letter, expires: int | None = None, bodies: Mapping[str, bytes] | None = None
+) -> None:
     with file.write() as connection:
         for each in letters:
-            bury(connection, Burial(each, f"body of {each.message_id}".encode(), expires))
+            body = f"body of {each.message_id}".encode() if bodies is None else bodies[each.message_id]
+            bury(connection, Burial(each, body, expires))
 
 
 def found(file: SqliteFile, wanted: Selection = EVERYTHING, *, queue: str = "default", **options: Any) -> list[Grave]:
