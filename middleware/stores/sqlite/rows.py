@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from middleware.stores.protocol import Record, State
-from middleware.stores.transitions import Kept
+from middleware.stores.protocol import Kept, Record, State
 
 # The module takes plain texts and numbers far faster than what is derived from them, as the state is.
 _NAMES = tuple(name for name in Record.__slots__ if name != "state")
