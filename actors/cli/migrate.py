@@ -143,7 +143,7 @@ def _as_json(report: Report) -> dict[str, Any]:
 
 
 def _say(file: SqliteFile, to: Destination, report: Report) -> None:
-    _show(report.moved)
+    _show("moved", report.moved)
     if report.came:
         typer.echo(f"{report.came:,} messages came to the file meanwhile, and were moved, too")
     if report.doubted:
@@ -166,7 +166,7 @@ def _show_counts(counts: Counts, users: list[str], *, as_json: bool) -> None:
     if as_json:
         print_json({"to_move": counts.by_kind(), "queues": counts.queues, "in_use_by": users})
         return
-    _show(counts.by_kind())
+    _show("to move", counts.by_kind())
     print_table(
         ("queue", "queued", "delayed", "dead"),
         (
@@ -178,9 +178,9 @@ def _show_counts(counts: Counts, users: list[str], *, as_json: bool) -> None:
         typer.echo(f"in use: {user}")
 
 
-def _show(numbers: Mapping[str, int]) -> None:
-    kinds = [name for name in Counts().by_kind() if numbers.get(name)]
-    typer.echo(", ".join(f"{numbers[kind]:,} {_NAMES.get(kind, kind)}" for kind in kinds) or "nothing to move")
+def _show(heading: str, numbers: Mapping[str, int]) -> None:
+    rows = ((_NAMES.get(kind, kind), f"{numbers[kind]:,}") for kind in Counts().by_kind() if numbers.get(kind))
+    print_table(("what", heading), rows)
 
 
 def _abandon(file: SqliteFile, *, as_json: bool) -> None:

@@ -75,10 +75,10 @@ class Site:
         return made
 
     def send(
-        self, *numbers: int, queue: str = "default", due: int | None = None, **options: Any
+        self, *numbers: int, queue: str = "default", actor: str = "job", due: int | None = None, **options: Any
     ) -> list[dramatiq.Message[Any]]:
         messages: list[dramatiq.Message[Any]] = [
-            dramatiq.Message(queue, "job", (number,), {}, options) for number in numbers
+            dramatiq.Message(queue, actor, (number,), {}, options) for number in numbers
         ]
         self.engine.send([Outgoing(each, each.encode(), None, due) for each in messages])
         return messages
