@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from periodic.missed import MOST_MISSED
 from periodic.pace import Pace
 from periodic.queues import Queues
 
@@ -24,9 +25,7 @@ NO_DELIVERY_LIMIT = 1_000_000_000
 FIRST_HOLD_MS = 100
 HOLDS_MS = tuple(FIRST_HOLD_MS * 2**k for k in range(28))
 
-# Records of ticks that were not enqueued; the oldest make room for new ones.
-MOST_MISSED = 10_000
-# The same for runs of ticks, for each pace of theirs.
+# Records of runs of ticks, for each pace of theirs; the oldest make room for new ones.
 MOST_RUNS = 2_500
 
 # How long after its last attempt a migration can go on where it was cut off: a week.
