@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.brokers.sqlite import census, dead_letters, queues
-from actors.brokers.sqlite.audience import listeners
+from actors.brokers.sqlite.audience import consumers
 from actors.brokers.sqlite.bell import Bell
 from actors.brokers.sqlite.looking import looking
 from middleware.letter import now_ms
@@ -57,9 +57,6 @@ def look_at_file(file: SqliteFile, users: Mapping[str, Sequence[str]]) -> list[F
         for name in sorted({*users, *census.names(connection)}):
             counts = queues.count(connection, name, now=now)
             dead = dead_letters.count(connection, name, now=now)
-            # Who has messages, and who waits for some: one that works on its last does both.
-            consumers = max(census.holders(connection, name, now=now), listeners(bell, name))
-            found.append(
-                FileQueue(name, users.get(name, ()), counts.ready, counts.delayed, counts.held, dead, consumers)
-            )
+            taken = consumers(connection, bell, name, now=now)
+            found.append(FileQueue(name, users.get(name, ()), counts.ready, counts.delayed, counts.held, dead, taken))
     return [queue for queue in found if queue.actors or queue.dead or not queue.unused]

@@ -1,10 +1,20 @@
-"""Who hears the bell of a file."""
+"""Who takes from the queues of a file."""
 
 from __future__ import annotations
 
 import socket
+import sqlite3
 
+from actors.brokers.sqlite import census
 from actors.brokers.sqlite.bell import Bell, _mark
+
+
+def consumers(connection: sqlite3.Connection, bell: Bell, queue: str, *, now: int) -> int:
+    """Return how many consumers *queue* has at *now*: who has messages, and who waits for some.
+
+    One that works on its last message does both, and one that only waits has no lease.
+    """
+    return max(census.holders(connection, queue, now=now), listeners(bell, queue))
 
 
 def listeners(bell: Bell, queue: str) -> int:

@@ -145,4 +145,4 @@ def test_what_a_scheduler_answers_to_probes_does_not_speak_of_rabbitmq(machine: 
     with machine.scheduler():
         leader = machine.leader()
     assert leader["ready"]
-    assert {check["name"] for check in leader["checks"]} == {"loop", "role"}
+    assert {check["name"] for check in leader["checks"]} == {"loop", "role", "consumers"}
