@@ -40,7 +40,8 @@ class SqliteOptions:
 
     Attributes:
         file: where the messages are; its schema has the statements of ``SCHEMA``.
-        prefetch: messages held, a queue and worker process; see :class:`~actors.brokers.sqlite.appetite.Appetite`.
+        prefetch: messages that are with the workers, waiting or running, a queue and worker process; see
+            :class:`~actors.brokers.sqlite.appetite.Appetite`.
         lease_ms: after how many milliseconds without a sign of life what a worker process holds is another's.
         max_message_bytes: the size of an encoded message that is refused when exceeded.
         dead_letter_retention_ms: after how many milliseconds a dead letter is dropped; None for never.
