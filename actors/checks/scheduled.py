@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from actors.assembly import broker
 from actors.brokers.admin import Admin
-from actors.brokers.sqlite.looking import answering
+from actors.brokers.sqlite.looking import answering, has_tables
 from actors.brokers.topology import Topology
 from actors.errors import AccessRefused
 from actors.operating.tick_records import look
@@ -51,7 +51,7 @@ def roster_of_file(file: SqliteFile) -> Roster | None:
     Raises:
         ConnectionFailed: the file can't be used.
     """
-    if not file.path.exists():
+    if not has_tables(file.path):
         return None
     with answering():
         try:

@@ -68,7 +68,8 @@ def check_settings(current: Settings, environment: Settings) -> Iterator[Finding
             broker.engine.options.nodes.parameters("check")
     except SettingsError as problem:
         yield error("settings", variable("broker_url"), str(problem), "mend the URL, or the files that it needs")
-    yield from _store(current.store_url)
+    if current.store_url not in current.broker_url:
+        yield from _store(current.store_url)
 
 
 def _store(url: str) -> Iterator[Finding]:

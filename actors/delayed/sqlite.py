@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from actors.brokers.inquiry import Delayed, Found, read_body
 from actors.brokers.sqlite import SqliteEngine, waiting
-from actors.brokers.sqlite.looking import changing, looking
+from actors.brokers.sqlite.looking import changing, has_tables, looking
 from actors.brokers.sqlite.waiting import Place
 from actors.delayed.page import Dealt, Page
 
@@ -62,6 +62,8 @@ class SqliteWaiting:
     def _deal(self, ids: Sequence[str], act: Act, note: Callable[[Found], None]) -> Dealt:
         names = list(dict.fromkeys(ids))
         found: list[Found] = []
+        if not has_tables(self._file.path):
+            return Dealt(found, names, [], 0)
         for start in range(0, len(names), STEP):
             with changing(self._file) as connection:
                 there = waiting.named(connection, names[start : start + STEP])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from dramatiq.errors import ConnectionFailed
 
@@ -15,13 +16,13 @@ from middleware.stores.sqlite.place import misplaced
 
 @contextmanager
 def looking(file: SqliteFile) -> Iterator[sqlite3.Connection]:
-    """Yield a connection to look at one state of *file*; where there is no file yet, at an empty one: none is made.
+    """Yield a connection to look at one state of *file*; where it has no tables yet, at empty ones: none are made.
 
     Raises:
         ConnectionFailed: the file can't be used.
     """
     with answering():
-        if file.path.exists():
+        if has_tables(file.path):
             with file.read() as connection:
                 yield connection
             return
@@ -31,6 +32,17 @@ def looking(file: SqliteFile) -> Iterator[sqlite3.Connection]:
             for statement in SCHEMA:
                 empty.execute(statement)
             yield empty
+
+
+def has_tables(path: Path) -> bool:
+    """Return whether there is a file at *path*, and it is not one of somebody else's that we have not used yet."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as raw:
+            return raw.execute("SELECT 1 FROM sqlite_master WHERE name = 'actors_schema'").fetchone() is not None
+    except sqlite3.Error:
+        return True  # whoever opens it to use it says what is wrong
 
 
 @contextmanager

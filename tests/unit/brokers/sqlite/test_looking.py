@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,12 @@ def test_a_file_that_stays_locked_is_said_to_be(file: SqliteFile, table: Table) 
         pass
     lock.close()
     impatient.close()
+
+
+def test_the_database_of_an_application_is_left_as_it_is(file: SqliteFile) -> None:
+    with closing(sqlite3.connect(file.path)) as connection:
+        connection.execute("CREATE TABLE orders (id INTEGER)")
+    before = file.path.read_bytes()
+    with looking(file) as connection:
+        assert connection.execute("SELECT count(*) FROM actors_message").fetchone() == (0,)
+    assert file.path.read_bytes() == before
