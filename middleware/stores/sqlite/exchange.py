@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from middleware.stores import transitions
 from middleware.stores.protocol import Answer, Claim, Outcome, Request
-from middleware.stores.sqlite.rows import find, keep, to_text
+from middleware.stores.sqlite.rows import find, find_all, keep, to_text
 from middleware.stores.transitions import Kept
 
 _ALIAS = """
@@ -31,6 +32,10 @@ class Exchange:
         self._changed: dict[str, Kept] = {}
         self._aliases: dict[str, tuple[str, int]] = {}
         self._fence: int | None = None
+
+    def look(self, digests: Iterable[str]) -> None:
+        """Read what is kept of *digests* at once; it is what :meth:`get` returns from then on."""
+        self._found.update(find_all(self._raw, digests, self.now))
 
     def begin(self, request: Request) -> Answer:
         """Return the answer to *request*."""
