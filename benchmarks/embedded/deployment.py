@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,7 +55,12 @@ class Deployment:
         """Enqueue jobs as a function of :mod:`~benchmarks.embedded.sending` does it; return how many a second."""
         command = [str(self.system.python), "-m", "benchmarks.embedded.sending", self.system.app, how]
         done = subprocess.run(
-            [*command, str(first), str(count)], cwd=ROOT, env=self._env, capture_output=True, timeout=SEND_S, check=False
+            [*command, str(first), str(count)],
+            cwd=ROOT,
+            env=self._env,
+            capture_output=True,
+            timeout=SEND_S,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"the sender of {self.system.name} failed: {done.stderr.decode()[-2000:]}")

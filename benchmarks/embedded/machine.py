@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from statistics import median
 
@@ -16,16 +16,16 @@ def load() -> float:
 
 
 def sync_ms(folder: Path) -> float:
-    """Return how many milliseconds it takes until 4 KB more of a file in *folder* are on the disk: the median of some."""
+    """Return how many milliseconds it takes until 4 KB more of a file in *folder* are on the disk, as a rule."""
     path = folder / f"sync-{secrets.token_hex(4)}"
     with path.open("wb", buffering=0) as file:
-        try:
-            return median(_seconds(lambda: (file.write(bytes(4096)), os.fsync(file.fileno()))) for _ in range(SYNCS)) * 1000
-        finally:
-            path.unlink()
+        found = [_sync_s(file) for _ in range(SYNCS)]
+    path.unlink()
+    return median(found) * 1000
 
 
-def _seconds(action: Callable[[], object]) -> float:
+def _sync_s(file: FileIO) -> float:
     began = time.perf_counter()
-    action()
+    file.write(bytes(4096))
+    os.fsync(file.fileno())
     return time.perf_counter() - began

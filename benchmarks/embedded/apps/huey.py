@@ -13,7 +13,7 @@ huey = SqliteHuey(filename=os.environ["EMBEDDED_FILE"], **options)
 
 
 @huey.task()  # type: ignore[untyped-decorator]
-def noop(number: int) -> None:
+def noop(_: int) -> None:
     marks.ran()
 
 

@@ -11,7 +11,7 @@ IDEMPOTENT = not is_on("UNGUARDED")
 
 
 @actor(idempotent=IDEMPOTENT)
-def noop(number: int) -> None:
+def noop(_: int) -> None:
     marks.ran()
 
 

@@ -12,7 +12,7 @@ dramatiq.set_broker(RedisBroker(url=os.environ["EMBEDDED_REDIS"]))
 
 
 @dramatiq.actor
-def noop(number: int) -> None:
+def noop(_: int) -> None:
     marks.ran()
 
 
