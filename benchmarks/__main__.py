@@ -39,7 +39,7 @@ def main(
             help=f"messages a trial: {throughput.MESSAGES:,}; for delays those in the memory trial, "
             f"{delays.MESSAGES:,}, and of the others in proportion; for dead the dead letters, {dead.LETTERS:,}; "
             f"for periodic the schedules, {periodic.SCHEDULES:,}; for embedded those that are drained, "
-            f"{embedded.MESSAGES:,}, a tenth of them where each costs a system the time of the disk",
+            f"{embedded.MESSAGES:,}, a fifth of them where each costs a system the time of the disk",
         ),
     ] = None,
     celery: Annotated[

@@ -81,7 +81,7 @@ def conditions(
     return (
         f"{versions}{f', huey {HUEY}' if huey else ''}, Python {platform.python_version()}, SQLite "
         f"{sqlite3.sqlite_version}, Redis {store.version}; {rounds} rounds in random order of {messages:,} jobs, of "
-        f"{messages // 10:,} where each waits for the disk, on {os.cpu_count()} cores that worker, sender and Redis "
+        f"{messages // 5:,} where each waits for the disk, on {os.cpu_count()} cores that worker, sender and Redis "
         f"share. {_busy(loads)} The files are on a disk on which an fsync of 4 KB takes {sync_ms:.1f} ms. Every system "
         "has its own default settings, and logs to a file what it logs by default: ours a line a job, huey two, "
         "Dramatiq none.\n\n"

@@ -21,7 +21,7 @@ from benchmarks.report import Report, Row, summary
 from services.warden import Warden
 
 ROUNDS = 5
-MESSAGES = 20_000
+MESSAGES = 10_000
 # Decimals of measures that have some.
 DIGITS = {"first_s": 2, "p50": 1, "p99": 1, "idle_percent": 2, "resident_mb": 1, "stop_s": 2}
 

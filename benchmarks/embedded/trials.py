@@ -10,9 +10,9 @@ from benchmarks.embedded.sending import RATE
 START_S = 60.0
 DRAIN_S = 300.0
 # What a worker does at its start is over by then.
-SETTLED_S = 3.0
-IDLE_S = 10.0
-WARM_S, STEADY_S = 2, 10
+SETTLED_S = 2.0
+IDLE_S = 6.0
+WARM_S, STEADY_S = 2, 6
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Waiting:
 
 
 def rates(deployment: Deployment, messages: int) -> Rates:
-    """Enqueue a tenth of *messages* one by one and the others at once, and drain them all.
+    """Enqueue a fifth of *messages* one by one and the others at once, and drain them all.
 
-    Where each costs the time of the disk, it is the tenth alone.
+    Where each costs the time of the disk, it is the fifth alone.
     """
-    few = messages // 10
+    few = messages // 5
     count = few if deployment.system.syncs_each else messages
     enqueue = deployment.enqueue("each", few)
     rest = 0.0
