@@ -28,6 +28,8 @@ from middleware.letter import now_ms
 from middleware.stores.sqlite import FileRefused, FileUnavailable, SqliteFile
 from periodic.pace import Pace
 
+# How many messages a consumer holds at most, as a rule: so many that the disk does not keep the threads waiting.
+PREFETCH = 400
 # How much a purge deletes in one transaction: it must not keep others from writing for long.
 STEP = 5_000
 
@@ -48,7 +50,7 @@ class SqliteOptions:
     """
 
     file: SqliteFile
-    prefetch: int = 100
+    prefetch: int = PREFETCH
     lease_ms: int = 10_000
     max_message_bytes: int = 131_072
     dead_letter_retention_ms: int | None = None
