@@ -88,6 +88,8 @@ def _sqlite_options(current: Settings) -> SqliteOptions:
         prefetch=current.prefetch if "prefetch" in current.model_fields_set else PREFETCH,
         max_message_bytes=current.max_message_bytes,
         dead_letter_retention_ms=current.dead_letter_retention_ms,
+        # Redis, as most have it, writes once a second.
+        records_are_synced=is_file(current.store_url),
     )
 
 

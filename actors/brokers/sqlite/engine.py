@@ -47,6 +47,8 @@ class SqliteOptions:
         lease_ms: after how many milliseconds without a sign of life what a worker process holds is another's.
         max_message_bytes: the size of an encoded message that is refused when exceeded.
         dead_letter_retention_ms: after how many milliseconds a dead letter is dropped; None for never.
+        records_are_synced: whether the outcome of a guarded message is on the disk once the store has it, as one in the
+            same file is; then its ack need not wait for the disk, too.
     """
 
     file: SqliteFile
@@ -54,6 +56,7 @@ class SqliteOptions:
     lease_ms: int = 10_000
     max_message_bytes: int = 131_072
     dead_letter_retention_ms: int | None = None
+    records_are_synced: bool = True
 
 
 class SqliteEngine:
@@ -80,6 +83,7 @@ class SqliteEngine:
             lease_ms=options.lease_ms,
             retention_ms=options.dead_letter_retention_ms,
             takes_more=lambda: self._workers != 0,
+            records_are_synced=options.records_are_synced,
         )
 
     @property
