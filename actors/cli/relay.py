@@ -22,12 +22,12 @@ def relay(modules: Modules = None, more_modules: MoreModules = None) -> None:
     configure(). It is for RabbitMQ: in a file nothing has to be moved.
     """
     load_modules(modules, more_modules)
+    log_everything()
     if isinstance(broker.engine, SqliteEngine):
         raise SettingsError(
             f"a relay has nothing to do: messages are in {broker.engine.where}, where workers take the delayed ones "
             "when they are due; run one for RabbitMQ"
         )
-    log_everything()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
