@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
+from dramatiq.errors import ConnectionFailed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -22,6 +23,7 @@ from actors.cli.options import DEFAULT_TIMEOUT_S, Json, MoreModules, TimeoutS
 from actors.cli.render import print_json, print_table
 from actors.configuration import Settings, read
 from actors.engines import engine_of, store_of
+from actors.errors import ActorsError
 from actors.migrating import Counts, Destination, Migration, MigrationRefused, Report, abandon, file_to_move
 from actors.urls import AMQP_EXAMPLE, AMQP_SCHEMES, SQLITE_EXAMPLE, is_file
 from middleware.stores import StoreUnavailable
@@ -205,7 +207,9 @@ def _ending() -> Iterator[None]:
         _end(str(refused), ExitStatus.FAILED)
     except FileRefused as refused:
         _end(str(refused), ExitStatus.USAGE)
-    except (FileUnavailable, StoreUnavailable) as error:
+    except ActorsError:
+        raise  # it says what to do
+    except (FileUnavailable, StoreUnavailable, ConnectionFailed) as error:
         _end(f"{error}; nothing is lost: run the same command again", ExitStatus.UNREACHABLE)
 
 

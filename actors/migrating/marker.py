@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 
 from actors.brokers.sqlite import holders
 from actors.migrating.errors import InUse, MigrationRefused
+from actors.migrating.file import alone
 from actors.migrating.users import users_of
 from middleware.letter import now_ms
 from middleware.stores.sqlite import SqliteFile
@@ -162,8 +163,12 @@ def delete(connection: sqlite3.Connection, table: str, ids: Sequence[int]) -> No
 
 
 def abandon(file: SqliteFile) -> Marker | None:
-    """Let everybody use *file* again, with what is still in it; return the marker that was there, if one was."""
-    with file.write() as connection:
+    """Let everybody use *file* again, with what is still in it; return the marker that was there, if one was.
+
+    Raises:
+        MigrationRefused: somebody moves what is in it just now.
+    """
+    with alone(file), file.write() as connection:
         marker = find(connection)
         if marker is not None:
             shut(connection, is_shut=False)
