@@ -29,7 +29,6 @@ from actors.urls import AMQP_EXAMPLE, AMQP_SCHEMES, SQLITE_EXAMPLE, is_file
 from middleware.stores import StoreUnavailable
 from middleware.stores.sqlite import FileRefused, FileUnavailable, SqliteFile
 
-_OPTIONS = ("broker_url", "store_url")
 # How they are called while they are moved.
 _NAMES = {
     "records": "records of keys",
@@ -106,9 +105,10 @@ def _target(to: str | None, store: str | None, modules: list[str] | None) -> Set
         return read(given_here)
     load_modules(modules)
     current = settings()
-    return read(
-        {name: getattr(current, name) for name in current.model_fields_set if name not in _OPTIONS} | given_here
-    )
+    configured = {name: getattr(current, name) for name in current.model_fields_set}
+    if is_file(current.store_url):
+        configured.pop("store_url", None)  # where it is kept until now
+    return read(configured | given_here)
 
 
 def _move(file: SqliteFile, target: Settings, *, force: bool, timeout_s: float, as_json: bool) -> None:
@@ -181,8 +181,11 @@ def _show_counts(counts: Counts, users: list[str], *, as_json: bool) -> None:
 
 
 def _show(heading: str, numbers: Mapping[str, int]) -> None:
-    rows = ((_NAMES.get(kind, kind), f"{numbers[kind]:,}") for kind in Counts().by_kind() if numbers.get(kind))
-    print_table(("what", heading), rows)
+    rows = [(_NAMES.get(kind, kind), f"{numbers[kind]:,}") for kind in Counts().by_kind() if numbers.get(kind)]
+    if rows:
+        print_table(("what", heading), rows)
+    else:
+        typer.echo(f"{heading}: nothing")
 
 
 def _abandon(file: SqliteFile, *, as_json: bool) -> None:

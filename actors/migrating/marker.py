@@ -127,8 +127,9 @@ def _begin(file: SqliteFile, connection: sqlite3.Connection, target: str) -> Non
     holders.evict(connection, now=now)
     break_lock(connection)
     why = (
-        f"what is in it is moved to {target}; stop whoever uses it, and let ACTORS_BROKER_URL and ACTORS_STORE_URL "
-        f"name the new places; to go on with the file instead: actors migrate --from sqlite:///{file.path} --abandon"
+        f"all that it keeps goes to {target}, or is there by now; stop whoever uses it, and set ACTORS_BROKER_URL and "
+        "ACTORS_STORE_URL to the new places; or, to go on with what is left in it: "
+        f"actors migrate --from sqlite:///{file.path} --abandon"
     )
     connection.execute(_TABLE)
     connection.execute(

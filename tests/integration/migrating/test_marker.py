@@ -24,7 +24,7 @@ from periodic.status import Role, Status
 from tests.integration.migrating.site import Site, arguments, file_of
 
 MOVED = (
-    r"actors\.db: what is in it is moved to amqp://.*ACTORS_BROKER_URL.*actors migrate --from sqlite:////.* --abandon"
+    r"actors\.db: all that it keeps goes to amqp://.*ACTORS_BROKER_URL.*actors migrate --from sqlite:////.* --abandon"
 )
 
 
@@ -110,7 +110,7 @@ def test_who_has_it_open_may_send_until_it_is_empty_and_do_nothing_else(site: Si
 
 def test_a_send_in_an_application_s_own_transaction_is_refused_too(site: Site) -> None:
     site.move()
-    refused = pytest.raises(EnqueueError, match="what is in it is moved to")
+    refused = pytest.raises(EnqueueError, match="all that it keeps goes to")
     with closing(sqlite3.connect(site.file.path)) as connection, site.engine.joined(connection), refused:
         site.send(1)
     assert site.left() == 0
