@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
+from dramatiq.errors import ConnectionFailed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -22,12 +23,12 @@ from actors.cli.options import DEFAULT_TIMEOUT_S, Json, MoreModules, TimeoutS
 from actors.cli.render import print_json, print_table
 from actors.configuration import Settings, read
 from actors.engines import engine_of, store_of
+from actors.errors import ActorsError
 from actors.migrating import Counts, Destination, Migration, MigrationRefused, Report, abandon, file_to_move
 from actors.urls import AMQP_EXAMPLE, AMQP_SCHEMES, SQLITE_EXAMPLE, is_file
 from middleware.stores import StoreUnavailable
 from middleware.stores.sqlite import FileRefused, FileUnavailable, SqliteFile
 
-_OPTIONS = ("broker_url", "store_url")
 # How they are called while they are moved.
 _NAMES = {
     "records": "records of keys",
@@ -104,9 +105,10 @@ def _target(to: str | None, store: str | None, modules: list[str] | None) -> Set
         return read(given_here)
     load_modules(modules)
     current = settings()
-    return read(
-        {name: getattr(current, name) for name in current.model_fields_set if name not in _OPTIONS} | given_here
-    )
+    configured = {name: getattr(current, name) for name in current.model_fields_set}
+    if is_file(current.store_url):
+        configured.pop("store_url", None)  # where it is kept until now
+    return read(configured | given_here)
 
 
 def _move(file: SqliteFile, target: Settings, *, force: bool, timeout_s: float, as_json: bool) -> None:
@@ -179,8 +181,11 @@ def _show_counts(counts: Counts, users: list[str], *, as_json: bool) -> None:
 
 
 def _show(heading: str, numbers: Mapping[str, int]) -> None:
-    rows = ((_NAMES.get(kind, kind), f"{numbers[kind]:,}") for kind in Counts().by_kind() if numbers.get(kind))
-    print_table(("what", heading), rows)
+    rows = [(_NAMES.get(kind, kind), f"{numbers[kind]:,}") for kind in Counts().by_kind() if numbers.get(kind)]
+    if rows:
+        print_table(("what", heading), rows)
+    else:
+        typer.echo(f"{heading}: nothing")
 
 
 def _abandon(file: SqliteFile, *, as_json: bool) -> None:
@@ -205,7 +210,9 @@ def _ending() -> Iterator[None]:
         _end(str(refused), ExitStatus.FAILED)
     except FileRefused as refused:
         _end(str(refused), ExitStatus.USAGE)
-    except (FileUnavailable, StoreUnavailable) as error:
+    except ActorsError:
+        raise  # it says what to do
+    except (FileUnavailable, StoreUnavailable, ConnectionFailed) as error:
         _end(f"{error}; nothing is lost: run the same command again", ExitStatus.UNREACHABLE)
 
 

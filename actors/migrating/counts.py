@@ -49,16 +49,16 @@ class Counts:
 
 
 _KINDS = {
-    "records": "SELECT count(*) FROM actors_records WHERE expires > ?1 AND id > ?2",
-    "aliases": "SELECT count(*) FROM actors_aliases WHERE expires > ?1 AND ?2 = 0",
-    "groups": "SELECT count(*) FROM actors_groups WHERE expires > ?1",
+    "records": "SELECT count(*) FROM actors_records WHERE expires > :now AND id > :after",
+    "aliases": "SELECT count(*) FROM actors_aliases WHERE expires > :now",
+    "groups": "SELECT count(*) FROM actors_groups WHERE expires > :now",
     "missed": "SELECT count(*) FROM actors_periodic_missed",
     "runs": "SELECT count(*) FROM actors_tick_run",
 }
 _QUEUES = """
 SELECT queue, 'queued', count(*) FROM actors_message WHERE available = 0 GROUP BY queue
 UNION ALL SELECT queue, 'delayed', count(*) FROM actors_message WHERE available > 0 GROUP BY queue
-UNION ALL SELECT queue, 'dead', count(*) FROM actors_dead_letter WHERE expires IS NULL OR expires > ? GROUP BY queue
+UNION ALL SELECT queue, 'dead', count(*) FROM actors_dead_letter WHERE expires IS NULL OR expires > :now GROUP BY queue
 """
 
 
@@ -71,12 +71,10 @@ def counts_of(connection: sqlite3.Connection, *, now: int, records_after: int = 
         records_after: the id up to which records have been moved already.
         schedules: how many there are in the roster.
     """
-    found = {}
-    for kind, statement in _KINDS.items():
-        wanted = (now, records_after)[: 2 if "?2" in statement else statement.count("?")]
-        [found[kind]] = connection.execute(statement, wanted).fetchone()
+    known = {"now": now, "after": records_after}
+    found = {kind: connection.execute(statement, known).fetchone()[0] for kind, statement in _KINDS.items()}
     queues: dict[str, dict[str, int]] = {}
-    for queue, kind, count in connection.execute(_QUEUES, (now,)):
+    for queue, kind, count in connection.execute(_QUEUES, known):
         queues.setdefault(queue, {"dead": 0, "delayed": 0, "queued": 0})[kind] = count
     sums = {kind: sum(each[kind] for each in queues.values()) for kind in ("dead", "delayed", "queued")}
     return Counts(**found, **sums, schedules=schedules, queues=dict(sorted(queues.items())))

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 
 from actors.brokers.sqlite import holders
 from actors.migrating.errors import InUse, MigrationRefused
+from actors.migrating.file import alone
 from actors.migrating.users import users_of
 from middleware.letter import now_ms
 from middleware.stores.sqlite import SqliteFile
@@ -126,8 +127,9 @@ def _begin(file: SqliteFile, connection: sqlite3.Connection, target: str) -> Non
     holders.evict(connection, now=now)
     break_lock(connection)
     why = (
-        f"what is in it is moved to {target}; stop whoever uses it, and let ACTORS_BROKER_URL and ACTORS_STORE_URL "
-        f"name the new places; to go on with the file instead: actors migrate --from sqlite:///{file.path} --abandon"
+        f"all that it keeps goes to {target}, or is there by now; stop whoever uses it, and set ACTORS_BROKER_URL and "
+        "ACTORS_STORE_URL to the new places; or, to go on with what is left in it: "
+        f"actors migrate --from sqlite:///{file.path} --abandon"
     )
     connection.execute(_TABLE)
     connection.execute(
@@ -162,8 +164,12 @@ def delete(connection: sqlite3.Connection, table: str, ids: Sequence[int]) -> No
 
 
 def abandon(file: SqliteFile) -> Marker | None:
-    """Let everybody use *file* again, with what is still in it; return the marker that was there, if one was."""
-    with file.write() as connection:
+    """Let everybody use *file* again, with what is still in it; return the marker that was there, if one was.
+
+    Raises:
+        MigrationRefused: somebody moves what is in it just now.
+    """
+    with alone(file), file.write() as connection:
         marker = find(connection)
         if marker is not None:
             shut(connection, is_shut=False)

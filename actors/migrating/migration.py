@@ -21,10 +21,11 @@ from actors.brokers.sqlite import dead_letters
 from actors.migrating.counts import Counts, counts_of
 from actors.migrating.courier import Courier
 from actors.migrating.errors import MigrationRefused
+from actors.migrating.file import alone
 from actors.migrating.marker import begin, find, keep, shut_out
 from actors.migrating.moving import Moving
 from actors.migrating.parcels import sources
-from actors.migrating.records import move_aliases, move_groups, move_records
+from actors.migrating.records import Groups, move_aliases, move_records
 from actors.migrating.schedules import State, move_state, require_none
 from actors.migrating.users import users_of
 from actors.operating.rabbitmq import rabbitmq_view
@@ -115,26 +116,36 @@ class Migration:
             ConnectionFailed, QueueMismatch, AccessRefused: of RabbitMQ.
             StoreUnavailable: the store does not answer.
         """
+        with alone(self._file):
+            return self._run(to)
+
+    def _run(self, to: Destination) -> Report:
         counts, _ = self.look()
         self._require(to, counts)
         marker = begin(self._file, to.name)
         if marker.is_over:
             return Report({})
-        if not self._records(to.store):
+        groups = Groups(self._file, to.store)
+        if not self._records(to.store, groups):
             return self._report(counts, 0, is_over=False)
         self._schedules(to, has_schedules=marker.has_schedules)
         self._expire()
         nodes, topology = to.engine.options.nodes, to.engine.options.topology
         with Admin(nodes, timeout_s=to.timeout_s) as admin, Courier(admin, topology, marker.name) as courier:
-            moving = Moving(self._file, admin, courier, self._moved, self._go_on)
+            # The groups of what is published: where it runs at once, they are there by then.
+            moving = Moving(self._file, admin, courier, before=groups.move, moved=self._moved, go_on=self._go_on)
             moving.settle()
             is_over = self._messages(to.engine, moving)
             if is_over:
                 with self._file.write() as connection:
                     shut_out(connection)
-                is_over = self._messages(to.engine, moving) and self._end(to.store)
+                is_over = self._messages(to.engine, moving)
+            if is_over:
+                groups.move()
+                self._end()
             if is_over:
                 courier.forget()
+        self._counter["groups"] = groups.count
         return self._report(counts, moving.doubted, is_over=is_over)
 
     def _require(self, to: Destination, counts: Counts) -> None:
@@ -156,11 +167,11 @@ class Migration:
                 with rabbitmq_view(to.engine, timeout_s=to.timeout_s) as view:
                     require_none(ours, _read(view.kept, to.engine.where), to.engine.where)
 
-    def _records(self, store: Store) -> bool:
+    def _records(self, store: Store, groups: Groups) -> bool:
         if not move_records(self._file, store, self._moved, self._go_on):
             return False
         self._counter["aliases"] = move_aliases(self._file, store)
-        self._counter["groups"] = move_groups(self._file, store)
+        groups.move()
         return True
 
     def _schedules(self, to: Destination, *, has_schedules: bool) -> None:
@@ -175,10 +186,8 @@ class Migration:
     def _messages(self, engine: RabbitmqEngine, moving: Moving) -> bool:
         return all(moving.run(source) for source in sources(engine))
 
-    def _end(self, store: Store) -> bool:
-        """Note that everything is there; return whether it is."""
-        # Producers may have opened some until the file was shut.
-        self._counter["groups"] = move_groups(self._file, store)
+    def _end(self) -> None:
+        """Note that everything is there."""
         self._expire()
         with self._file.write() as connection:
             left = counts_of(connection, now=now_ms()).messages
@@ -187,7 +196,6 @@ class Migration:
             raise MigrationRefused(
                 f"{self._file.path}: {left} messages are left that can't be taken; please report this"
             )
-        return True
 
     def _expire(self) -> None:
         now = now_ms()

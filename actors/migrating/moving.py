@@ -39,8 +39,12 @@ class Moving:
         file: whence.
         admin: looks at queues.
         courier: publishes.
+        before: called before each batch is published.
         moved: called with the kind of rows and their number, once so many more are moved.
         go_on: asked before each batch.
+
+    Attributes:
+        doubted: how many may have been published twice.
     """
 
     def __init__(
@@ -48,6 +52,8 @@ class Moving:
         file: SqliteFile,
         admin: Admin,
         courier: Courier,
+        *,
+        before: Callable[[], object],
         moved: Callable[[str, int], None],
         go_on: Callable[[], bool],
     ) -> None:
@@ -55,6 +61,7 @@ class Moving:
         self._file = file
         self._admin = admin
         self._courier = courier
+        self._before = before
         self._moved = moved
         self._go_on = go_on
 
@@ -83,6 +90,7 @@ class Moving:
             noted, number = self._note(source, gone, batch)
             if noted is None:
                 return not batch and self._go_on()
+            self._before()
             refused = self._courier.publish(number, [each.publication for each in batch])
             if refused:
                 self._refused(source, batch, refused)
@@ -136,7 +144,7 @@ class Moving:
         told = ", ".join(f"{count} for queue {name!r}" for name, count in sorted(queues.items()))
         raise ConnectionFailed(
             f"{self._admin.where}: RabbitMQ refuses messages ({told}), as a queue does that is full; they are still in "
-            "the file; make room, and run the same command again"
+            "the file; make room"
         )
 
     def _arrived(self, number: int, noted: Noted, last: Place | None) -> Sequence[int]:
@@ -171,5 +179,5 @@ class Moving:
         self._admin.restart_clock()
         depth = self._admin.depth(Queue(name))
         if depth is None:
-            raise ConnectionFailed(f"{self._admin.where}: queue {name!r} is gone; run the same command again")
+            raise ConnectionFailed(f"{self._admin.where}: queue {name!r} is gone")
         return depth.messages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from actors.migrating.marker import find, keep
 from middleware.letter import now_ms
@@ -62,28 +62,47 @@ def move_aliases(file: SqliteFile, store: Store) -> int:
         count += len(rows)
 
 
-def move_groups(file: SqliteFile, store: Store) -> int:
-    """Copy to *store* which groups wait for their members, and who has arrived; return how many there are.
+class Groups:
+    """Which groups wait for their members, and who has arrived.
 
-    Raises:
-        StoreUnavailable: as for :func:`move_records`.
+    Args:
+        file: whence.
+        store: where they go.
+
+    Attributes:
+        count: how many were moved.
     """
-    count = 0
-    for name, size, expires, members in list(_groups(file)):
-        left_ms = expires - now_ms()
-        if left_ms > 0:
-            store.open_group(name, size, ttl_ms=left_ms)
-            for member in members:
-                store.arrive(name, member)
-            count += 1
-    return count
+
+    def __init__(self, file: SqliteFile, store: Store) -> None:
+        self.count = 0
+        self._file = file
+        self._store = store
+        self._there: set[str] = set()
+
+    def move(self) -> None:
+        """Copy to the store those that are not there yet: producers may open more until the file is shut.
+
+        Raises:
+            StoreUnavailable: as for :func:`move_records`.
+        """
+        for name, size, expires, members in _groups(self._file):
+            left_ms = expires - now_ms()
+            if left_ms > 0 and name not in self._there:
+                self._store.open_group(name, size, ttl_ms=left_ms)
+                # Members arrive by the hands of workers, which have stopped: this is all that there will be.
+                for member in members:
+                    self._store.arrive(name, member)
+                self._there.add(name)
+                self.count += 1
 
 
-def _groups(file: SqliteFile) -> Iterator[tuple[str, int, int, list[str]]]:
+def _groups(file: SqliteFile) -> list[tuple[str, int, int, list[str]]]:
     with file.read() as connection:
-        for name, size, expires in connection.execute("SELECT name, size, expires FROM actors_groups").fetchall():
-            arrived = connection.execute("SELECT member FROM actors_arrived WHERE name = ?", (name,))
-            yield from_text(name), size, expires, [from_text(member) for (member,) in arrived]
+        arrived: dict[str | bytes, list[str]] = {}
+        for name, member in connection.execute("SELECT name, member FROM actors_arrived"):
+            arrived.setdefault(name, []).append(from_text(member))
+        rows = connection.execute("SELECT name, size, expires FROM actors_groups").fetchall()
+    return [(from_text(name), size, expires, arrived.get(name, [])) for name, size, expires in rows]
 
 
 def _fence(connection: sqlite3.Connection) -> int:

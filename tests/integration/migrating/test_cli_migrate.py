@@ -81,7 +81,7 @@ def test_a_file_that_was_given_up_is_used_again(used: Project) -> None:
     migrate(used)
     refused = used.actors("send", "charge", "--args", "[4]", **ON_A_FILE)
     assert refused.returncode != 0
-    assert "what is in it is moved to amqp://guest:***@" in refused.stderr
+    assert "all that it keeps goes to amqp://guest:***@" in refused.stderr
     assert "can be used again" in migrate(used, "--abandon")
     assert used.actors("send", "charge", "--args", "[4]", **ON_A_FILE).returncode == 0
 

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from actors.brokers.admin import Admin
 from actors.brokers.sqlite import SqliteEngine, SqliteOptions, holders
 from actors.brokers.sqlite.bell import Ear
 from actors.errors import EnqueueError
-from actors.migrating import InUse, MigrationRefused, abandon, file_to_move
+from actors.migrating import InUse, MigrationRefused, abandon, courier, file_to_move
+from actors.migrating.file import alone
 from actors.migrating.marker import begin
 from middleware.letter import now_ms
 from middleware.stores import Request, StoreUnavailable
@@ -22,7 +24,7 @@ from periodic.status import Role, Status
 from tests.integration.migrating.site import Site, arguments, file_of
 
 MOVED = (
-    r"actors\.db: what is in it is moved to amqp://.*ACTORS_BROKER_URL.*actors migrate --from sqlite:////.* --abandon"
+    r"actors\.db: all that it keeps goes to amqp://.*ACTORS_BROKER_URL.*actors migrate --from sqlite:////.* --abandon"
 )
 
 
@@ -108,7 +110,7 @@ def test_who_has_it_open_may_send_until_it_is_empty_and_do_nothing_else(site: Si
 
 def test_a_send_in_an_application_s_own_transaction_is_refused_too(site: Site) -> None:
     site.move()
-    refused = pytest.raises(EnqueueError, match="what is in it is moved to")
+    refused = pytest.raises(EnqueueError, match="all that it keeps goes to")
     with closing(sqlite3.connect(site.file.path)) as connection, site.engine.joined(connection), refused:
         site.send(1)
     assert site.left() == 0
@@ -121,6 +123,29 @@ def test_a_leader_that_was_frozen_leads_no_more(site: Site) -> None:
     marked(site)
     with pytest.raises(Exception, match="has taken the lock"), site.file.write() as connection:
         lock.hold(connection)
+
+
+def test_one_process_at_a_time_moves_a_file(site: Site) -> None:
+    with alone(file_to_move(site.url)):
+        with pytest.raises(MigrationRefused, match="another process moves what is in it"):
+            site.move()
+        with pytest.raises(MigrationRefused, match="another process moves what is in it"):
+            abandon(file_to_move(site.url))
+    assert site.move().is_over
+
+
+def test_a_connection_that_rabbitmq_has_not_given_up_yet_is_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.send(1)
+    marked(site)
+    marker = begin(file_to_move(site.url), site.to.name)
+    nodes = site.to.engine.options.nodes
+    monkeypatch.setattr(courier, "GIVEN_UP_WITHIN_S", 1.0)
+    refused = pytest.raises(MigrationRefused, match="another process moves the same file just now")
+    with Admin(nodes, timeout_s=10) as admin, courier.Courier(admin, site.topology, marker.name), refused:
+        site.move()
+    assert site.move().moved["queued"] == 1
 
 
 def test_a_migration_to_another_place_is_refused(site: Site) -> None:

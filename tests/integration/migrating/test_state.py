@@ -101,6 +101,20 @@ def test_groups_wait_for_those_of_their_members_that_are_missing(site: Site) -> 
     assert site.to.store.arrive("g", "c")
 
 
+def test_a_group_that_is_opened_meanwhile_is_there_before_its_members(site: Site) -> None:
+    site.send(1)
+    told: list[str] = []
+
+    def moved(kind: str, _: int) -> None:
+        told.append(kind)
+        if len(told) == 1:
+            site.store.open_group("late", 1, ttl_ms=LONG_MS)
+            site.send(2)
+
+    assert site.move(moved=moved).moved["groups"] == 1
+    assert site.to.store.arrive("late", "a")
+
+
 def test_a_key_that_has_gone_on_in_the_new_place_is_left_alone(site: Site) -> None:
     begin(site, ask("k", "m1"))
     held = ask("k", "m2")
