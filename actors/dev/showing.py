@@ -24,8 +24,8 @@ Record = dict[str, Any]
 Show = Callable[[list[Record]], None]
 
 NAME_WIDTH = 9
-# A live view is drawn so often at most.
-DRAW_EVERY_S = 0.2
+# How often a live view is drawn at most, and while only time goes by.
+DRAW_EVERY_S, DRAW_IDLE_EVERY_S = 0.2, 1.0
 
 
 def as_json(records: list[Record]) -> None:
@@ -58,18 +58,21 @@ def while_read(show: Show, gone: Callable[[], None]) -> Show:
 @contextmanager
 def as_view(title: str) -> Iterator[Show]:
     """Give the function that shows what has happened in a live view; what processes write scrolls above it."""
-    console, scene, drawn_s = Console(highlight=False), Scene(), 0.0
+    console, scene = Console(highlight=False), Scene()
+    drawn_s, is_new = 0.0, True
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def show(records: list[Record]) -> None:
-            nonlocal drawn_s
-            scene.follow(records, time.monotonic())
+            nonlocal drawn_s, is_new
+            now_s = time.monotonic()
+            scene.follow(records, now_s)
+            is_new = is_new or bool(records)
             written = [line for record in records if record["event"] in SCROLLED and (line := in_words(record))]
             if written:
                 console.print(Text.from_ansi("\n".join(written)), soft_wrap=True)
-            if written or time.monotonic() - drawn_s >= DRAW_EVERY_S:
-                drawn_s = time.monotonic()
-                live.update(render(scene, title, drawn_s, datetime.now(UTC)), refresh=True)
+            if written or now_s - drawn_s >= (DRAW_EVERY_S if is_new else DRAW_IDLE_EVERY_S):
+                drawn_s, is_new = now_s, False
+                live.update(render(scene, title, now_s, datetime.now(UTC)), refresh=True)
 
         yield show
 
@@ -87,10 +90,7 @@ def in_words(record: Record) -> str:
             why = f": {record['why']}" if record["why"] else ""
             return _line("dev", f"{record['process']}: {record['state']}{why}")
         case "changed":
-            more = (
-                f" and {record['files'] - len(record['paths'])} more" if record["files"] > len(record["paths"]) else ""
-            )
-            return _line("dev", f"changed: {', '.join(map(printable, record['paths']))}{more}; reloading")
+            return _line("dev", f"changed: {_files(record)}; reloading")
         case "unwatched":
             return _line("dev", f"changes are not noticed: {printable(record['why'])}")
         case "stop":
@@ -102,6 +102,12 @@ def in_words(record: Record) -> str:
             told = f"{printable(record['actor'])} {record['outcome']} after {took}"
             return _line("worker", f"{told}, message {printable(record['message_id'])}, attempt {record['attempt']}")
     return ""
+
+
+def _files(record: Record) -> str:
+    named = ", ".join(map(printable, record["paths"]))
+    more = record["files"] - len(record["paths"])
+    return f"{named} and {more} more" if more else named
 
 
 def _line(process: str, text: str) -> str:

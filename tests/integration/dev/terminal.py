@@ -32,7 +32,8 @@ class Terminal:
         self.process = subprocess.Popen(
             session.command(*options),
             cwd=session.folder,
-            env=session.env | {"TERM": "xterm-256color"},
+            # Where these are set they count for more than the terminal's own size.
+            env=session.env | {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
