@@ -1,6 +1,7 @@
 """``make bench``: what the guarantees cost, and what delays and schedules do, beside others in the same run."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,12 @@ from benchmarks import throughput
 from benchmarks.dead import suite as dead
 from benchmarks.delays import suite as delays
 from benchmarks.delays.plan import Size
+from benchmarks.embedded import suite as embedded
 from benchmarks.periodic import suite as periodic
 from benchmarks.report import Report
 from benchmarks.systems import SUITES
 
-ALL = (*SUITES, "delays", "dead", "periodic")
+ALL = (*SUITES, "delays", "dead", "periodic", "embedded")
 
 
 def main(
@@ -26,7 +28,8 @@ def main(
         int | None,
         typer.Option(
             min=1,
-            help=f"how often each trial is run: {throughput.ROUNDS}, for delays, dead and periodic {delays.ROUNDS}",
+            help=f"how often each trial is run: {throughput.ROUNDS}, for embedded {embedded.ROUNDS}, for delays, dead "
+            f"and periodic {delays.ROUNDS}",
         ),
     ] = None,
     messages: Annotated[
@@ -35,11 +38,15 @@ def main(
             min=100,
             help=f"messages a trial: {throughput.MESSAGES:,}; for delays those in the memory trial, "
             f"{delays.MESSAGES:,}, and of the others in proportion; for dead the dead letters, {dead.LETTERS:,}; "
-            f"for periodic the schedules, {periodic.SCHEDULES:,}",
+            f"for periodic the schedules, {periodic.SCHEDULES:,}; for embedded those that are drained, "
+            f"{embedded.MESSAGES:,}, a fifth of them where each costs a system the time of the disk",
         ),
     ] = None,
     celery: Annotated[
         bool, typer.Option(help="measure delays and schedules in Celery too, from a folder that is made for it")
+    ] = True,
+    huey: Annotated[
+        bool, typer.Option(help="measure workers without a server in huey too, from a folder that is made for it")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="print the rows as JSON")] = False,
     write: Annotated[Path | None, typer.Option(help="also write the tables to Markdown files in this folder")] = None,
@@ -50,8 +57,14 @@ def main(
     if unknown:
         raise typer.BadParameter(f"no suite {unknown[0]!r}; there are {', '.join(ALL)}")
     reports: dict[str, Report] = {}
-    with services.rabbitmq(private=True) as server, services.redis(private=True) as store:
-        for name in chosen:
+    with ExitStack() as stack:
+        store = stack.enter_context(services.redis(private=True))
+        for name in (each for each in chosen if each == "embedded"):
+            # Before there is a RabbitMQ, which is busy with itself also when nobody asks anything of it.
+            reports[name] = embedded.run(store, rounds or embedded.ROUNDS, messages or embedded.MESSAGES, huey=huey)
+        if set(chosen) - reports.keys():
+            server = stack.enter_context(services.rabbitmq(private=True))
+        for name in (each for each in chosen if each not in reports):
             if name == "delays":
                 size = Size.of(messages or delays.MESSAGES)
                 reports[name] = delays.run(server, store, rounds or delays.ROUNDS, size, celery=celery)

@@ -12,10 +12,11 @@ def resident_mb(session: int) -> float:
 
     It is the sum of their proportional set sizes, of which Linux alone tells.
     """
-    return sum(_proportional_kib(process) for process in _processes(session)) * 1024 / 1e6
+    return sum(_proportional_kib(process) for process in processes(session)) * 1024 / 1e6
 
 
-def _processes(session: int) -> Iterator[Path]:
+def processes(session: int) -> Iterator[Path]:
+    """Return the folders of the processes of *session*."""
     for process in PROC.glob("[0-9]*"):
         try:
             # The command's name, in parentheses, may have any characters in it.

@@ -1,13 +1,13 @@
 """The systems that are compared: how their workers are run."""
 
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.environments import install
+
 CELERY = "5.7.0"
 THREADS = "8"
-INSTALL_S = 180
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,4 @@ def install_celery(folder: Path) -> Path:
     Raises:
         RuntimeError: it can't be installed; the text is the last line that says why.
     """
-    python = folder / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"celery=={CELERY}"]
-    for command in ([sys.executable, "-m", "venv", str(folder)], pip):
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-        except subprocess.TimeoutExpired:
-            raise RuntimeError(f"not installed within {INSTALL_S} s") from None
-        if done.returncode:
-            reasons = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
-            raise RuntimeError(reasons[-1])
-    return python
+    return install(f"celery=={CELERY}", folder)

@@ -119,7 +119,11 @@ class Consumer(dramatiq.Consumer):
             self._end_dead(letter, last_body(delivery), delivery)
         else:
             followers = [each.publication for each in delivery.outbox]
-            self._end(End(delivery.epoch, Settlement(delivery.tag, followers=followers), self._report(delivery)))
+            settlement = Settlement(delivery.tag, followers=followers)
+            # What follows is told of, and is to be there then.
+            is_guarded = delivery.guarded is not None and delivery.guarded.request is not None
+            is_recorded = not followers and is_guarded and self._shop.records_are_synced
+            self._end(End(delivery.epoch, settlement, self._report(delivery), is_recorded))
 
     def _end_dead(self, letter: Letter, body: bytes, delivery: Delivery) -> None:
         error = delivery.take_error()

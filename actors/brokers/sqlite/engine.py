@@ -28,6 +28,8 @@ from middleware.letter import now_ms
 from middleware.stores.sqlite import FileRefused, FileUnavailable, SqliteFile
 from periodic.pace import Pace
 
+# How many messages a consumer holds at most, as a rule: so many that the disk does not keep the threads waiting.
+PREFETCH = 400
 # How much a purge deletes in one transaction: it must not keep others from writing for long.
 STEP = 5_000
 
@@ -45,13 +47,16 @@ class SqliteOptions:
         lease_ms: after how many milliseconds without a sign of life what a worker process holds is another's.
         max_message_bytes: the size of an encoded message that is refused when exceeded.
         dead_letter_retention_ms: after how many milliseconds a dead letter is dropped; None for never.
+        records_are_synced: whether the outcome of a guarded message is on the disk once the store has it, as one in the
+            same file is; then its ack need not wait for the disk, too.
     """
 
     file: SqliteFile
-    prefetch: int = 100
+    prefetch: int = PREFETCH
     lease_ms: int = 10_000
     max_message_bytes: int = 131_072
     dead_letter_retention_ms: int | None = None
+    records_are_synced: bool = True
 
 
 class SqliteEngine:
@@ -78,6 +83,7 @@ class SqliteEngine:
             lease_ms=options.lease_ms,
             retention_ms=options.dead_letter_retention_ms,
             takes_more=lambda: self._workers != 0,
+            records_are_synced=options.records_are_synced,
         )
 
     @property

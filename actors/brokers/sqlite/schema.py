@@ -32,7 +32,6 @@ SCHEMA = (
     """,
     "CREATE INDEX IF NOT EXISTS actors_message_delayed ON actors_message (queue, available) WHERE available > 0",
     "CREATE INDEX IF NOT EXISTS actors_message_held ON actors_message (holder) WHERE holder IS NOT NULL",
-    "CREATE INDEX IF NOT EXISTS actors_message_named ON actors_message (message_id)",
     """
     CREATE TABLE IF NOT EXISTS actors_holder (
         id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,22 +38,36 @@ def settle(connection: sqlite3.Connection, holder: int, settlements: Sequence[Se
         For each whether it was still the holder's. Of one that was not, nothing changes and nothing follows: whoever
         has it now sees to that.
     """
-    return [_settle(connection, holder, each) for each in settlements]
+    ended = _delete(connection, holder, [each.id for each in settlements if not each.requeue])
+    return [
+        _give_back(connection, holder, each.id) if each.requeue else each.id in ended and _follow(connection, each)
+        for each in settlements
+    ]
 
 
-def _settle(connection: sqlite3.Connection, holder: int, settlement: Settlement) -> bool:
-    if settlement.requeue:
-        statement = "UPDATE actors_message SET holder = NULL WHERE id = ? AND holder = ?"
-    else:
-        statement = "DELETE FROM actors_message WHERE id = ? AND holder = ?"
-    if connection.execute(statement, (settlement.id, holder)).rowcount != 1:
-        return False
-    if not settlement.requeue:
-        if settlement.followers:
-            put(connection, [each for each in settlement.followers if isinstance(each, Queued)])
-            for each in settlement.followers:
-                if isinstance(each, TickRun):
-                    note(connection, each)
-        if settlement.burial is not None:
-            bury(connection, settlement.burial)
+def _delete(connection: sqlite3.Connection, holder: int, ids: list[int]) -> set[int]:
+    """Delete those of *ids* that are *holder*'s, and return them."""
+    if not ids:
+        return set()
+    rows = connection.execute(
+        "DELETE FROM actors_message WHERE id IN (SELECT value FROM json_each(?)) AND holder = ? RETURNING id",
+        (json.dumps(ids), holder),
+    )
+    return {ended for (ended,) in rows}
+
+
+def _give_back(connection: sqlite3.Connection, holder: int, message: int) -> bool:
+    statement = "UPDATE actors_message SET holder = NULL WHERE id = ? AND holder = ?"
+    return connection.execute(statement, (message, holder)).rowcount == 1
+
+
+def _follow(connection: sqlite3.Connection, settlement: Settlement) -> bool:
+    """Write what follows a delivery that has ended; return True."""
+    if settlement.followers:
+        put(connection, [each for each in settlement.followers if isinstance(each, Queued)])
+        for each in settlement.followers:
+            if isinstance(each, TickRun):
+                note(connection, each)
+    if settlement.burial is not None:
+        bury(connection, settlement.burial)
     return True

@@ -33,11 +33,13 @@ class End:
         tenure: of which it was.
         settlement: what is written.
         then: called once it is.
+        is_recorded: the idempotency store has the outcome, so that it is not lost if this is undone by a power cut.
     """
 
     tenure: object
     settlement: Settlement
     then: Callable[[], None] = lambda: None
+    is_recorded: bool = False
 
 
 class Share:
@@ -160,7 +162,9 @@ class Share:
             worker=process_name(),
             known=self.held.keys() if self._is_in_doubt else None,
         )
-        with self._shop.file.write() as connection:
+        # Of what ended with a record the outcome is on the disk already, and what is only taken need not be there.
+        synced = not all(end.is_recorded for end in current)
+        with self._shop.file.write(synced=synced) as connection:
             taking = take(connection, turn)
         self._is_in_doubt = False
         self._hold(taking, turn.until)

@@ -45,6 +45,7 @@ class Connection:
         self._raw: sqlite3.Connection | None = None
         self._is_unwanted = self._is_undone = False
         self._depth = 0
+        self._is_synced = True
 
     def __del__(self) -> None:
         # Its thread has ended.
@@ -56,12 +57,15 @@ class Connection:
         return self._pid != os.getpid()
 
     @contextmanager
-    def transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
+    def transaction(self, kind: str, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
         """Begin one of *kind*; at the end of the block commit it if it writes, and undo it if it does not."""
         with self._in_use:
             self.at_commit = self._is_undone = False
             raw = self._raw = self._raw or self._opened()
             try:
+                if kind == WRITE and synced is not self._is_synced:
+                    raw.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+                    self._is_synced = synced
                 patiently(partial(self._begin, raw, kind), self._timeout_s)
                 self.kind = kind
                 yield raw
@@ -135,6 +139,7 @@ class Connection:
 
     def _end(self) -> None:
         raw, self._raw, self._is_unwanted = self._raw, None, False
+        self._is_synced = True
         if raw is None:
             return
         if self.is_inherited:

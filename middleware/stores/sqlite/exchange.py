@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from middleware.stores import transitions
 from middleware.stores.protocol import Alias, Answer, Claim, Kept, Outcome, Request
-from middleware.stores.sqlite.rows import find, keep, to_text
+from middleware.stores.sqlite.rows import find, find_all, keep, to_text
 
 _ALIAS = """
 INSERT INTO actors_aliases VALUES (?, ?, ?)
@@ -30,6 +31,10 @@ class Exchange:
         self._changed: dict[str, Kept] = {}
         self._aliases: dict[str, tuple[str, int]] = {}
         self._fence: int | None = None
+
+    def look(self, digests: Iterable[str]) -> None:
+        """Read what is kept of *digests* at once; it is what :meth:`get` returns from then on."""
+        self._found.update(find_all(self._raw, digests, self.now))
 
     def begin(self, request: Request) -> Answer:
         """Return the answer to *request*."""

@@ -53,11 +53,15 @@ class SqliteFile:
         forks.register(self)
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
         """Yield this thread's connection, in a transaction that is committed at the end of the block.
 
         Once the block is left, all of it is on the disk; if it raises, nothing is. Within another transaction of the
         same thread it is a part of that one.
+
+        Args:
+            synced: whether the disk is waited for. Without that it survives any end of the process, but may be gone
+                after a power cut, with all that was committed later; the next one that is synced takes it along.
 
         Raises:
             FileUnavailable: the file was locked for longer than the timeout, its disk is full, or fails.
@@ -73,7 +77,7 @@ class SqliteFile:
         if not turns.take(self._timeout_s):
             raise FileUnavailable(f"{self.path}: another thread has been writing for longer than the timeout")
         try:
-            with self._gate, self._translating(connection), connection.transaction(WRITE) as raw:
+            with self._gate, self._translating(connection), connection.transaction(WRITE, synced=synced) as raw:
                 yield raw
         finally:
             turns.pass_on()

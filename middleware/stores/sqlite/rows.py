@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -11,6 +12,7 @@ from middleware.stores.protocol import Kept, Record, State
 
 # The module takes plain texts and numbers far faster than what is derived from them, as the state is.
 _NAMES = tuple(name for name in Record.__slots__ if name != "state")
+_STATES = {state.value: state for state in State}
 _fields = attrgetter(*_NAMES)
 _COLUMNS = (*_NAMES, "state", "token", "unstarted")
 
@@ -21,11 +23,25 @@ ON CONFLICT (digest) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for na
 """  # noqa: S608
 _SELECT = f"SELECT {', '.join(_COLUMNS)}"
 FIND = f"{_SELECT} FROM actors_records WHERE digest = ? AND expires > ?"
+# The join is written in the order in which it is to be done.
+FIND_ALL = f"""
+{_SELECT} FROM (SELECT value AS asked FROM json_each(?)) CROSS JOIN actors_records ON digest = asked
+WHERE expires > ?
+"""  # noqa: S608
 LIST = f"""
 {_SELECT}, id FROM actors_records WHERE is_open = 1 AND (expires, id) > (?, ?) ORDER BY expires, id LIMIT ?
 """
 
 _ALL = f"{_SELECT}, id FROM actors_records WHERE id > ? ORDER BY id LIMIT ?"
+
+
+def find_all(raw: sqlite3.Connection, digests: Iterable[str], now: int) -> dict[str, Kept | None]:
+    """Return what is kept of each of *digests*, with one statement; those that are no plain texts are left out."""
+    found: dict[str, Kept | None] = {digest: None for digest in digests if digest.isascii()}
+    for row in raw.execute(FIND_ALL, (json.dumps(list(found)), now)):
+        kept = _to_kept(row)
+        found[kept.record.digest] = kept
+    return found
 
 
 def find(raw: sqlite3.Connection, digest: str, now: int) -> Kept | None:
@@ -71,6 +87,7 @@ def from_text(kept: str | bytes) -> str:
 
 
 def _to_kept(row: Sequence[Any]) -> Kept:
-    values: list[Any] = [from_text(each) if isinstance(each, bytes) else each for each in row]
-    *fields, state, token, unstarted = values
-    return Kept(Record(state=State(state), **dict(zip(_NAMES, fields, strict=True))), token, bool(unstarted))
+    if bytes in map(type, row):
+        row = [from_text(each) if isinstance(each, bytes) else each for each in row]
+    *fields, state, token, unstarted = row
+    return Kept(Record(fields[0], _STATES[state], *fields[1:]), token, bool(unstarted))

@@ -40,6 +40,8 @@ class SqliteStore:
         with self._changing() as (raw, exchange):
             if requests:
                 sweep_records(raw, exchange.now, coming=len(requests))
+            asked = [outcome.claim.request.digest for outcome in outcomes]
+            exchange.look([*asked, *(request.digest for request in requests)])
             counted = [exchange.finish(outcome) for outcome in outcomes]
             return counted, [exchange.begin(request) for request in requests]
 

@@ -52,8 +52,8 @@ class MortalFile(SqliteFile):
         self._counting = threading.Lock()
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        with super().write() as connection, self._counted(connection):
+    def write(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        with super().write(synced=synced) as connection, self._counted(connection):
             yield connection
 
     @contextmanager

@@ -1,0 +1,1 @@
+"""What a worker without a server does, beside huey on SQLite and Dramatiq on Redis."""
