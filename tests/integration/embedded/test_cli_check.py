@@ -114,6 +114,17 @@ def test_a_queue_that_a_schedule_fills_and_nobody_empties_is_named(shop: Embedde
     assert shop.findings("consumers")["night"]["what"] == "no consumer; what enqueues there: hourly"
 
 
+def test_the_queue_of_a_schedule_that_was_added_at_run_time_is_looked_at_too(shop: EmbeddedShop) -> None:
+    shop.write("shop_tasks", PERIODIC)
+    with shop.process("-m", "periodic") as log:
+        until(lambda: "leads from" in log.read_text(), seconds=30, what="a leader")
+        added = shop.python(
+            "-m", "periodic", "add", "extra", "--actor", "report", "--every", "1h", "--queue", "elsewhere"
+        )
+        assert added.returncode == 0, added.stderr
+    assert shop.findings("consumers")["elsewhere"]["what"] == "no consumer; what enqueues there: extra"
+
+
 def test_dead_letters_are_named(shop: EmbeddedShop) -> None:
     shop.write("shop_tasks", "from actors import actor\n\n@actor(max_retries=0)\ndef job() -> None: raise ValueError\n")
     assert shop.actors("send", "job").returncode == 0
