@@ -30,6 +30,8 @@ from periodic.pace import Pace
 
 # How many messages a consumer holds at most, as a rule: so many that the disk does not keep the threads waiting.
 PREFETCH = 400
+# For how long a worker process that is silent keeps what it holds, in milliseconds.
+LEASE_MS = 10_000
 # How much a purge deletes in one transaction: it must not keep others from writing for long.
 STEP = 5_000
 
@@ -53,7 +55,7 @@ class SqliteOptions:
 
     file: SqliteFile
     prefetch: int = PREFETCH
-    lease_ms: int = 10_000
+    lease_ms: int = LEASE_MS
     max_message_bytes: int = 131_072
     dead_letter_retention_ms: int | None = None
     records_are_synced: bool = True
