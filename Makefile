@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Where the demo's jobs are: sqlite, a file; or rabbitmq, with servers of its own.
+BROKER ?= sqlite
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test faults demo bench lock clean
@@ -33,7 +35,7 @@ faults: $(READY)  ## Run all fault tests, and whatever else takes long
 	$(BIN)/python -m pytest --ignore tests/faults -m long $(ARGS)
 
 demo: $(READY)  ## Take 1,000 orders while a worker is killed, and count what was lost
-	@$(BIN)/python -m examples.demo
+	@$(BIN)/python -m examples.demo --broker $(BROKER)
 
 bench: $(READY)  ## Measure beside plain Dramatiq, in the same run
 	@$(BIN)/python -m benchmarks

@@ -1,9 +1,9 @@
-"""Background and scheduled jobs: Dramatiq actors on RabbitMQ that keep their word.
+"""Background and scheduled jobs: Dramatiq actors that keep their word, on RabbitMQ or on one file.
 
 Importing this package never connects to anything.
 """
 
-from actors.assembly import broker, configure, enqueue_many, settings
+from actors.assembly import broker, configure, enqueue_many, in_transaction, settings
 from actors.decorator import Actor, actor
 from actors.errors import ActorsError
 from middleware import Attempt, FailedAttempt, NoAttempt, Retryable, by_status, by_type, current, once_per_failure
@@ -22,6 +22,7 @@ __all__ = [
     "configure",
     "current",
     "enqueue_many",
+    "in_transaction",
     "once_per_failure",
     "settings",
 ]

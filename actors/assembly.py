@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from importlib.metadata import version
 from typing import Any, cast
@@ -17,6 +19,7 @@ from actors.brokers.broker import Broker
 from actors.brokers.engine import Engine
 from actors.brokers.nodes import mask_password
 from actors.brokers.rabbitmq import RabbitmqEngine
+from actors.brokers.sqlite import SqliteEngine
 from actors.configuration import Settings, no_default_broker, read
 from actors.encoding import Encoder
 from actors.engines import engine_of, store_of
@@ -136,6 +139,33 @@ def enqueue_many(messages: Iterable[dramatiq.Message[Any]]) -> list[dramatiq.Mes
     return [current.enqueue(message) for message in messages]
 
 
+@contextmanager
+def in_transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let all sends of the block be a part of the transaction on *connection*, where jobs are in the same file.
+
+    They are durable when that is committed, and gone when it is rolled back. Commit within the block: at its end
+    workers are told to look::
+
+        with actors.in_transaction(connection), connection:
+            connection.execute("INSERT INTO orders …")
+            charge.send(order_id)
+
+    Args:
+        connection: an application's own, to the file that ``ACTORS_BROKER_URL`` names.
+
+    Raises:
+        NotJoinable: it is to another file.
+        SettingsError: jobs are in RabbitMQ; there, :class:`middleware.Inbox` has an outbox.
+    """
+    engine = broker.engine
+    if not isinstance(engine, SqliteEngine):
+        raise SettingsError(
+            f"in_transaction: jobs are in {engine.where}, and in no file of yours; use the outbox of middleware.Inbox"
+        )
+    with engine.joined(connection):
+        yield
+
+
 def identity() -> dict[str, Any]:
     """Return what this process works with, for its start line and for comparing it with others; no passwords."""
     current = settings()
@@ -192,7 +222,7 @@ def middleware() -> list[Middleware]:
     """Return all middleware, in the one order: before-hooks run first to last, after-hooks last to first."""
     idempotency = Idempotency(store=store, defaults=idempotency_defaults)
     return [
-        Boot(settings),
+        Boot(settings, require=_require_engine),
         AttemptLog(version=app_version),
         idempotency,
         TickRuns(record=_record_run),
@@ -211,6 +241,16 @@ def middleware() -> list[Middleware]:
         ShutdownNotifications(),
         TimeLimit(),
     ]
+
+
+def _require_engine(broker: dramatiq.Broker) -> None:
+    """Choose the engine of *broker*.
+
+    Raises:
+        SettingsError: there is none that may be used.
+    """
+    if isinstance(broker, Broker):
+        _ = broker.engine
 
 
 def app_version() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from actors.brokers.engine import Engine
 from actors.brokers.nodes import Nodes, mask_password
 from actors.brokers.rabbitmq import RabbitmqEngine, RabbitmqOptions
-from actors.brokers.sqlite import PREFETCH, SqliteEngine, SqliteOptions
+from actors.brokers.sqlite import LEASE_MS, PREFETCH, SqliteEngine, SqliteOptions
 from actors.brokers.sqlite import SCHEMA as QUEUES
 from actors.brokers.topology import Topology
 from actors.configuration import Settings, variable
@@ -86,8 +86,11 @@ def _sqlite_options(current: Settings) -> SqliteOptions:
         file=file_of(current.broker_url[0]),
         # Its default is RabbitMQ's: there each message costs the server, here each transaction the disk.
         prefetch=current.prefetch if "prefetch" in current.model_fields_set else PREFETCH,
+        lease_ms=min(LEASE_MS, current.idempotency_lease_ms),
         max_message_bytes=current.max_message_bytes,
         dead_letter_retention_ms=current.dead_letter_retention_ms,
+        # Redis, as most have it, writes once a second.
+        records_are_synced=is_file(current.store_url),
     )
 
 

@@ -41,8 +41,9 @@ class Boot(Middleware):
     would then meet a half-made package.
     """
 
-    def __init__(self, settings: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Callable[[], Settings], *, require: Callable[[dramatiq.Broker], object]) -> None:
         self._settings = settings
+        self._require = require
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
         """Import what ``ACTORS_MODULES`` and the command line name; end the process with status 2 if one fails."""
@@ -59,7 +60,12 @@ class Boot(Middleware):
             raise SystemExit(EXIT_STATUS) from None
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        """End the process with status 2 if there is nothing to run."""
+        """End the process with status 2 if there is nothing to run, or nothing that could keep it."""
+        try:
+            self._require(broker)
+        except ActorsError as error:
+            log.critical("%s", error)
+            raise SystemExit(EXIT_STATUS) from None
         if not broker.actors:
             log.critical(
                 "no actors are declared; name the modules that declare them: dramatiq actors shop.tasks, "

@@ -22,8 +22,8 @@ BROKER_URL = "ACTORS_BROKER_URL"
 NO_DEFAULT_BROKER = "ACTORS_TEST_NO_DEFAULT_BROKER"
 
 REASON = (
-    "a test would put jobs into the default file, actors.db, since no broker is named. Take the fixture stub_broker; or name one "
-    f"with {TEST_BROKER_URL}, {BROKER_URL} or actors.configure(broker_url=…); or mark the test "
+    "a test would put jobs into the default file, actors.db, since no broker is named. Take the fixture stub_broker; "
+    f"or name one with {TEST_BROKER_URL}, {BROKER_URL} or actors.configure(broker_url=…); or mark the test "
     f"@pytest.mark.{MARKER} if the default is meant"
 )
 

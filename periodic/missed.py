@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+# How many records are kept; the oldest make room for new ones.
+MOST_MISSED = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Missed:

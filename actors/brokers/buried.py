@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from pika import BasicProperties
 
@@ -90,6 +91,15 @@ class Buried:
     def expires(self) -> int | None:
         """When RabbitMQ drops it, in milliseconds since the Unix epoch; None for never."""
         return expires(self.properties, self.letter)
+
+    @property
+    def found(self) -> Mapping[str, Any]:
+        """What else RabbitMQ has said of it, for people: it is RabbitMQ's to say again."""
+        headers = {
+            name: value for name, value in (self.properties.headers or {}).items() if name not in (HEADER, RESTORED)
+        }
+        found = {"message_id": self.properties.message_id, "content_type": self.properties.content_type}
+        return found | {"headers": headers}
 
 
 def _dead_lettered(deaths: object) -> int:

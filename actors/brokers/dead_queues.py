@@ -15,6 +15,7 @@ from pika.channel import Channel
 
 from actors.brokers.admin import Admin
 from actors.brokers.buried import Buried, exhume
+from actors.brokers.looked import Looked
 from actors.brokers.nodes import Nodes
 from actors.brokers.taking import Taking
 from actors.brokers.topology import Queue, Topology
@@ -41,23 +42,6 @@ class DeadQueue:
     queue: str
     physical: Queue
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """How far a queue of dead letters was looked into.
-
-    Attributes:
-        queue: the logical queue.
-        found_in: the physical one.
-        seen: how many of its dead letters were looked at.
-        left: how many more were in it.
-    """
-
-    queue: str
-    found_in: str
-    seen: int
-    left: int
 
 
 class DeadQueues:

@@ -27,7 +27,7 @@ class Delayed:
         due: when it may run, in milliseconds since the Unix epoch.
         retries: how often it has been tried again so far.
         size: of its body, in bytes.
-        hold_queue: the physical queue that it waits in.
+        hold_queue: the physical queue that it waits in; empty in a file, which has none.
     """
 
     message_id: str
@@ -41,7 +41,7 @@ class Delayed:
     @classmethod
     def of(cls, held: Held) -> Delayed:
         """Return what there is to see of *held*, whatever its body is."""
-        actor, retries = _read(held.body)
+        actor, retries = read_body(held.body)
         message_id = held.properties.message_id or ""
         return cls(message_id, actor, held.queue, held.due, retries, len(held.body), held.found_in)
 
@@ -125,8 +125,8 @@ def _object(body: bytes) -> dict[str, Any]:
     return data
 
 
-def _read(body: bytes) -> tuple[str | None, int]:
-    """Return the actor and the number of retries of the message in *body*."""
+def read_body(body: bytes) -> tuple[str | None, int]:
+    """Return the actor and the number of retries of the message in *body*; no actor if it can't be decoded."""
     try:
         message = dramatiq.Message.decode(body)
         retries = message.options.get("retries", 0)

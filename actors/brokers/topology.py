@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from periodic.missed import MOST_MISSED
 from periodic.pace import Pace
 from periodic.queues import Queues
 
@@ -24,10 +25,11 @@ NO_DELIVERY_LIMIT = 1_000_000_000
 FIRST_HOLD_MS = 100
 HOLDS_MS = tuple(FIRST_HOLD_MS * 2**k for k in range(28))
 
-# Records of ticks that were not enqueued; the oldest make room for new ones.
-MOST_MISSED = 10_000
-# The same for runs of ticks, for each pace of theirs.
+# Records of runs of ticks, for each pace of theirs; the oldest make room for new ones.
 MOST_RUNS = 2_500
+
+# How long after its last attempt a migration can go on where it was cut off: a week.
+FORGOTTEN_AFTER_MS = 604_800_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,14 @@ class Topology:
     def relay(self, name: str) -> Queue:
         """The queue by which the relay *name* is asked; it goes when its connection does."""
         return Queue(self._prefixed(f"relay.{name}"))
+
+    def moved(self, name: str) -> Queue:
+        """Where it stands what of the migration *name* has come here; holds one message at most."""
+        return Queue(self._prefixed(f"moved.{name}"), {"x-max-length": 1, "x-expires": FORGOTTEN_AFTER_MS})
+
+    def mover(self, name: str) -> Queue:
+        """The queue whose only consumer may move what is left of the migration *name*; nothing is ever in it."""
+        return Queue(self._prefixed(f"mover.{name}"), {"x-expires": FORGOTTEN_AFTER_MS})
 
     def _work(self, queue: str, queue_type: QueueType, max_priority: int | None) -> Queue:
         if queue_type == "quorum":

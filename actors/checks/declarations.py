@@ -22,10 +22,15 @@ CONSUMER_TIMEOUT_MS = 1_800_000
 _NAMES_AN_ACTOR = ("on_success", "on_failure", "on_retry_exhausted")
 
 
-def check_actors(actors: Actors) -> Iterator[Finding]:
-    """Resolve each actor's type hints, and the other actors that its options name."""
+def check_actors(actors: Actors, *, on_rabbitmq: bool) -> Iterator[Finding]:
+    """Resolve each actor's type hints, and the other actors that its options name.
+
+    Args:
+        actors: all that are loaded, by name.
+        on_rabbitmq: whether their messages are in RabbitMQ, which takes them back after some time.
+    """
     for name, actor in actors.items():
-        problems = list(_problems(actor, actors))
+        problems = [*_problems(actor, actors), *(_overtime(actor) if on_rabbitmq else ())]
         yield from problems
         if not problems:
             yield ok("actors", name, f"{actor.fn.__module__}.{actor.fn.__qualname__} on queue {actor.queue_name!r}")
@@ -57,10 +62,14 @@ def _problems(actor: dramatiq.Actor[..., Any], actors: Actors) -> Iterator[Findi
         if isinstance(other, str) and other not in actors:
             what = f"{option}={other!r} is no loaded actor{did_you_mean(other, actors)}"
             yield error("actors", name, what, "correct the name, or load the module that declares it")
+
+
+def _overtime(actor: dramatiq.Actor[..., Any]) -> Iterator[Finding]:
     time_limit = actor.options.get("time_limit") or 0
     if time_limit > CONSUMER_TIMEOUT_MS:
         what = f"time_limit={time_limit} ms is beyond RabbitMQ's consumer_timeout, {CONSUMER_TIMEOUT_MS} ms by default"
-        yield warning("actors", name, what, "raise consumer_timeout in rabbitmq.conf, or RabbitMQ delivers it twice")
+        advice = "raise consumer_timeout in rabbitmq.conf, or RabbitMQ delivers it twice"
+        yield warning("actors", actor.actor_name, what, advice)
 
 
 def _misfits(actor: dramatiq.Actor[..., Any]) -> Iterator[Finding]:

@@ -19,6 +19,10 @@ Check = Literal[
     "generations",
     "dead-letters",
     "delays",
+    "file",
+    "file-version",
+    "file-log",
+    "file-disk",
     "redis",
     "redis-version",
     "redis-eviction",
@@ -32,7 +36,7 @@ class Finding:
 
     Attributes:
         check: what kind of look it was; a stable word for scripts.
-        subject: the setting, module, actor, queue or server that was looked at.
+        subject: the setting, module, actor, queue, server or file that was looked at.
         status: ok, warning (it works, but likely not as meant) or error (it does not work).
         what: what was found.
         advice: what to do about it; empty where nothing is.

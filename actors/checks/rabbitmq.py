@@ -8,36 +8,38 @@ from dramatiq.errors import BrokerConnectionError
 
 from actors.assembly import broker, on_rabbitmq, settings
 from actors.brokers.admin import WAY_OUT, Admin
+from actors.checks.consumers import check_consumers, check_dead
 from actors.checks.dead_letters import check_expiry
 from actors.checks.delays import check_delays
 from actors.checks.finding import Finding, count, error, ok, warning
 from actors.checks.mismatch import find_mismatch
 from actors.checks.queues import LogicalQueue, PhysicalQueue, look_at_queues, users_of_queues
-from actors.checks.scheduled import schedules_by_queue
+from actors.checks.scheduled import by_queue, roster_of_rabbitmq
 from actors.checks.versions import is_older
 from actors.configuration import variable
+from actors.dead_letters.rabbitmq import RabbitmqGraves
 from actors.errors import AccessRefused
-from periodic.health import in_short
 
 OLDEST = (3, 10)
 
 
 def check_rabbitmq(timeout_s: float) -> Iterator[Finding]:
     """Look at RabbitMQ and at the queues of all loaded actors; all of it may take *timeout_s* seconds."""
-    options = on_rabbitmq().engine.options
+    engine = on_rabbitmq().engine
+    options = engine.options
     where, topology = str(options.nodes), options.topology
     users = users_of_queues(broker.actors.values(), settings().queue_routes)
     try:
         with Admin(options.nodes, timeout_s=timeout_s) as admin:
             yield ok("rabbitmq", where, "reachable")
             yield _version(where, admin.server_version)
-            scheduled = schedules_by_queue(admin, topology)
+            scheduled = by_queue(roster_of_rabbitmq(admin, topology))
             for name, schedules in scheduled.items():
                 users[name] = sorted({*users.get(name, ()), *(each.actor for each in schedules)})
             for queue in look_at_queues(admin, topology, users):
                 yield from _queue(admin, queue, tuple(each.name for each in scheduled.get(queue.name, ())))
             yield from check_delays(admin, topology)
-        yield from check_expiry(options.nodes, topology, users, timeout_s)
+        yield from check_expiry(RabbitmqGraves(engine, users, timeout_s=timeout_s).stock())
     except AccessRefused as refused:
         advice = f"give the user of {variable('broker_url')} rights on the queues that start with its prefix"
         yield error("rabbitmq", where, str(refused).removeprefix(f"{where}: "), advice)
@@ -57,13 +59,16 @@ def _queue(admin: Admin, queue: LogicalQueue, schedules: tuple[str, ...]) -> Ite
         if each.role in ("work", "dead"):
             yield _arguments(admin, queue.name, each)
     if queue.actors:
-        yield _consumers(queue, schedules)
+        yield check_consumers(
+            queue.name,
+            consumers=queue.consumers,
+            waiting=f"{count(queue.ready, 'message')} ready" if queue.ready or queue.consumers else "",
+            schedules=schedules,
+            place="the broker and the queue_prefix it uses",
+        )
     yield from _left_over(queue)
     if queue.dead:
-        what = f"{count(queue.dead, 'dead letter')} to decide on"
-        yield warning(
-            "dead-letters", queue.name, what, "actors dead list --groups says of what; then replay or discard them"
-        )
+        yield check_dead(queue.name, queue.dead)
 
 
 def _arguments(admin: Admin, queue: str, physical: PhysicalQueue) -> Finding:
@@ -73,20 +78,6 @@ def _arguments(admin: Admin, queue: str, physical: PhysicalQueue) -> Finding:
     if mismatch := find_mismatch(admin, physical.queue):
         return error("queues", queue, mismatch, WAY_OUT)
     return ok("queues", queue, f"{name!r} exists as we declare it")
-
-
-def _consumers(queue: LogicalQueue, schedules: tuple[str, ...]) -> Finding:
-    if queue.consumers:
-        return ok(
-            "consumers", queue.name, f"{count(queue.consumers, 'consumer')}, {count(queue.ready, 'message')} ready"
-        )
-    waiting = f", {count(queue.ready, 'message')} ready" if queue.ready else ""
-    enqueue = f"; what enqueues there: {in_short(schedules)}" if schedules else ""
-    advice = (
-        f"start a worker that takes it: dramatiq actors shop.tasks -Q {queue.name}; if one runs, the start line in its "
-        "log names the broker and the queue_prefix it uses"
-    )
-    return warning("consumers", queue.name, f"no consumer{waiting}{enqueue}", advice)
 
 
 def _left_over(queue: LogicalQueue) -> Iterator[Finding]:

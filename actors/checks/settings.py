@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from actors.assembly import on_rabbitmq
+from actors.assembly import broker
 from actors.brokers.nodes import mask_password
+from actors.brokers.rabbitmq import RabbitmqEngine
 from actors.checks.finding import Finding, error, ok
 from actors.configuration import Settings, variable
+from actors.engines import file_of
 from actors.errors import SettingsError
+from actors.urls import is_file
 
 Source = Literal["default", "environment", "code"]
 
@@ -58,17 +61,29 @@ def list_settings(current: Settings, environment: Settings) -> list[Setting]:
 
 def check_settings(current: Settings, environment: Settings) -> Iterator[Finding]:
     """Say what each setting is, and try what can be tried without connecting."""
-    # Here, so that no other command waits for it.
-    import redis
-
     for setting in list_settings(current, environment):
         yield ok("settings", setting.variable, f"{text(setting.value)} ({setting.source})")
     try:
-        on_rabbitmq().engine.options.nodes.parameters("check")
+        if isinstance(broker.engine, RabbitmqEngine):
+            broker.engine.options.nodes.parameters("check")
     except SettingsError as problem:
         yield error("settings", variable("broker_url"), str(problem), "mend the URL, or the files that it needs")
+    if current.store_url not in current.broker_url:
+        yield from _store(current.store_url)
+
+
+def _store(url: str) -> Iterator[Finding]:
+    if is_file(url):
+        try:
+            file_of(url)
+        except SettingsError as problem:
+            yield error("settings", variable("store_url"), str(problem), "name another file")
+        return
+    # Here, so that no other command waits for it.
+    import redis
+
     try:
-        redis.ConnectionPool.from_url(current.store_url)
+        redis.ConnectionPool.from_url(url)
     except ValueError as problem:
         what = f"the URL can't be used: {problem}"
         yield error("settings", variable("store_url"), what, "mend the options after its question mark")

@@ -12,8 +12,10 @@ from actors.checks.settings import text
 from actors.cli.check import check
 from actors.cli.dead import app as dead
 from actors.cli.delayed import app as delayed
+from actors.cli.dev import dev
 from actors.cli.exits import MEANINGS, Commands
 from actors.cli.idempotency import app as idempotency
+from actors.cli.migrate import migrate
 from actors.cli.modules import import_from_here
 from actors.cli.queues import queues
 from actors.cli.relay import relay
@@ -66,7 +68,7 @@ def _start(
     import_from_here()
 
 
-for command in (check, queues, send, run, relay, settings):
+for command in (check, dev, queues, send, run, relay, settings, migrate):
     app.command()(command)
 app.add_typer(dead)
 app.add_typer(delayed)

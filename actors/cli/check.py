@@ -25,12 +25,12 @@ _STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 def check(
     modules: Modules = None,
     more_modules: MoreModules = None,
-    connect: Annotated[bool, typer.Option("--connect", help="Look at RabbitMQ and Redis, too.")] = False,
+    connect: Annotated[bool, typer.Option("--connect", help="Look at RabbitMQ and Redis, or the file, too.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="End with status 1 on warnings, too.")] = False,
     timeout_s: TimeoutS = DEFAULT_TIMEOUT_S,
     as_json: Json = False,
 ) -> None:
-    """Check settings, actors, and with --connect the servers.
+    """Check settings, actors, and with --connect the servers, or the file.
 
     It never changes anything: no queue is made, no message is removed.
     """
@@ -54,7 +54,7 @@ def exit_status(report: Report, *, strict: bool) -> ExitStatus:
     """Return how a check with these findings ends."""
     if report.failed("settings", "modules"):
         return ExitStatus.USAGE
-    if report.failed("rabbitmq", "redis"):
+    if report.failed("rabbitmq", "redis", "file"):
         return ExitStatus.UNREACHABLE
     if report.status == "error" or (strict and report.status == "warning"):
         return ExitStatus.FAILED

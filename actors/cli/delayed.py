@@ -36,7 +36,10 @@ Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Message ids, as
 Depth = Annotated[
     int,
     typer.Option(
-        min=1, max=DEEPEST, metavar="N", help="How many messages of each hold queue to look at, soonest due first."
+        min=1,
+        max=DEEPEST,
+        metavar="N",
+        help="RabbitMQ: how many messages of each hold queue to look at, soonest due first.",
     ),
 ]
 
@@ -54,8 +57,8 @@ def list_delayed(
 ) -> None:
     """List delayed messages, the soonest due first, a page at a time.
 
-    It looks into each hold queue as deep as --depth says, gives back what it has taken, and asks all relays for what
-    they keep. It changes nothing. Then come the hold queues that hold any, and how far each was looked into.
+    In RabbitMQ it looks into each hold queue as deep as --depth says, gives back what it has taken, and asks all relays
+    for what they keep; then come the hold queues that hold any, and how far each was looked into. It changes nothing.
     """
     leave_outages_to_the_error()
     load_modules(modules)
@@ -195,7 +198,7 @@ def _page_as_json(page: Page, now: int) -> dict[str, Any]:
 
 
 def _as_json(message: Delayed) -> dict[str, Any]:
-    return asdict(message) | {"due": _moment(message.due)}
+    return asdict(message) | {"due": _moment(message.due), "hold_queue": message.hold_queue or None}
 
 
 def _hold_as_json(looked: Looked) -> dict[str, Any]:

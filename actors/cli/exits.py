@@ -26,7 +26,7 @@ MEANINGS = {
     ExitStatus.OK: "all is well",
     ExitStatus.FAILED: "a check found an error, or the job that was run failed",
     ExitStatus.USAGE: "the command line, a setting or a module is wrong",
-    ExitStatus.UNREACHABLE: "RabbitMQ or Redis can't be reached, or refuses",
+    ExitStatus.UNREACHABLE: "RabbitMQ, Redis or the file can't be reached, or refuses",
 }
 
 

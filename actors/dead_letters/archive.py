@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actors.brokers.buried import HEADER, RESTORED, Buried
+from actors.dead_letters.buried import Buried
 from middleware import Letter
 
 VERSION = 1
+# The largest integer that RabbitMQ has, and SQLite.
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Archived:
     Attributes:
         letter: what is said of it.
         body: its message, byte for byte.
-        expires: when RabbitMQ would have dropped it, in milliseconds since the Unix epoch; None for never.
+        expires: when it would have been dropped, in milliseconds since the Unix epoch; None for never.
     """
 
     letter: Letter
@@ -35,15 +37,13 @@ class BadLine(ValueError):
 
 def line_of(buried: Buried) -> str:
     """Return *buried* as a line, without its end: plain ASCII, its body as text where it is UTF-8."""
-    properties, found = buried.properties, {"queue": buried.found_in, "message_id": buried.properties.message_id}
-    headers = {name: value for name, value in (properties.headers or {}).items() if name not in (HEADER, RESTORED)}
     fields = {
         "version": VERSION,
         "letter": buried.letter.header(),
         "expires": buried.expires,
         **_written(buried.body),
-        # For people; these are RabbitMQ's to say again.
-        "found": {**found, "content_type": properties.content_type, "headers": headers},
+        # For people; an import does not look at it.
+        "found": {"queue": buried.found_in, **buried.found},
     }
     return json.dumps(fields, default=str)
 
@@ -63,12 +63,22 @@ def read_line(line: str | bytes) -> Archived:
     if fields.get("version") != VERSION:
         raise BadLine(f"its version is {fields.get('version')!r}, and only {VERSION} is known here")
     letter = Letter.from_header(fields.get("letter"))
-    if letter is None or not letter.id or not letter.queue:
+    if letter is None or not letter.id or not letter.queue or not _is_storable(letter):
         raise BadLine("its 'letter' is not what is said of a dead letter")
     expires = fields.get("expires")
     if expires is not None and type(expires) is not int:
         raise BadLine("its 'expires' is neither null nor a number of milliseconds")
     return Archived(letter, _read(fields), expires)
+
+
+def _is_storable(letter: Letter) -> bool:
+    """Return whether *letter*, which somebody may have written by hand, has only what a queue can have."""
+    values = letter.header().values()
+    try:
+        "".join(value for value in values if isinstance(value, str)).encode()
+    except UnicodeEncodeError:
+        return False
+    return all(abs(value) <= _LARGEST for value in values if isinstance(value, int))
 
 
 def _written(body: bytes) -> dict[str, str]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.brokers.buried import Buried
-from actors.brokers.dead_queues import Looked
-from actors.dead_letters.selection import Dead, Selection
+from actors.brokers.looked import Looked
+from actors.dead_letters.selection import Dead
 
 # How many groups are kept apart; the letters of further ones are counted together.
 MOST = 1_000
@@ -59,27 +58,23 @@ class Grouping:
         count: how many there were.
     """
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self) -> None:
         self.count = 0
-        self._selection = selection
         self._others = 0
         self._groups: dict[tuple[str, str, str, str], _Growing] = {}
 
-    def see(self, buried: Buried) -> bool:
-        """Count a letter, if it is meant; return whether it is."""
-        letter = buried.letter
-        if not self._selection.matches(letter):
-            return False
+    def see(self, dead: Dead) -> None:
+        """Count a letter."""
+        letter = dead.letter
         self.count += 1
         kind = (letter.fingerprint, letter.actor, letter.reason, letter.error_type)
         group = self._groups.get(kind)
         if group is None and len(self._groups) < MOST:
-            group = self._groups[kind] = _Growing(letter.died)
+            group = self._groups[kind] = _Growing(dead)
         if group is None:
             self._others += 1
         else:
-            group.add(buried)
-        return True
+            group.add(dead)
 
     def groups(self, looked: Sequence[Looked]) -> Groups:
         """Return all groups."""
@@ -89,18 +84,16 @@ class Grouping:
 
 
 class _Growing:
-    def __init__(self, died: int) -> None:
+    def __init__(self, first: Dead) -> None:
         self._count = 0
-        self._first = self._last = died
-        self._newest: Buried | None = None
+        self._first = self._last = first.letter.died
+        self._newest = first
 
-    def add(self, buried: Buried) -> None:
-        died = buried.letter.died
+    def add(self, dead: Dead) -> None:
+        died = dead.letter.died
         self._count += 1
         self._first, self._last = min(self._first, died), max(self._last, died)
-        self._newest = buried
+        self._newest = dead
 
     def group(self, fingerprint: str, actor: str, reason: str, error_type: str) -> Group:
-        assert self._newest is not None  # noqa: S101
-        example = Dead.of(self._newest)
-        return Group(fingerprint, actor, reason, error_type, self._count, self._first, self._last, example)
+        return Group(fingerprint, actor, reason, error_type, self._count, self._first, self._last, self._newest)

@@ -10,14 +10,12 @@ import dramatiq
 from dramatiq.errors import BrokerConnectionError, BrokerError, DecodeError
 
 from actors.brokers.broker import Broker
-from actors.brokers.buried import Buried
 from actors.brokers.delivery import well_formed
-from actors.brokers.outgoing import Outgoing
-from actors.brokers.publisher import Publication
-from actors.brokers.rabbitmq import RabbitmqEngine
-from actors.brokers.sender import publication_of
+from actors.brokers.engine import Engine
+from actors.brokers.outgoing import Following, Outgoing
+from actors.dead_letters.buried import Buried
 from actors.encoding import check_size
-from actors.errors import ActorsError
+from actors.errors import ActorsError, NotEncodable
 from middleware.failure import Reason
 from middleware.letter import replayed
 from middleware.suggestion import did_you_mean
@@ -45,13 +43,11 @@ class Examiner:
     Args:
         broker: knows the actors of today, and where their messages go.
         force: let objections yield that can.
-        timeout_s: how long a queue may take to be made, in seconds.
     """
 
-    def __init__(self, broker: Broker[RabbitmqEngine], *, force: bool, timeout_s: float) -> None:
+    def __init__(self, broker: Broker[Engine], *, force: bool) -> None:
         self._broker = broker
         self._force = force
-        self._timeout_s = timeout_s
 
     def examine(self, buried: Buried) -> Outgoing | Objection:
         """Return the message to send again, or why not to."""
@@ -74,13 +70,17 @@ class Examiner:
             return Objection("too_large", str(error))
         return Outgoing(again, body, None, None)
 
-    def publication(self, outgoing: Outgoing) -> Publication | Objection:
-        """Return what to publish so that a message runs."""
+    def following(self, outgoing: Outgoing) -> Following | Objection:
+        """Return how the engine puts a message into its queue, or why it can't.
+
+        Raises:
+            BrokerConnectionError: the engine does not answer.
+        """
         try:
-            return publication_of(outgoing, self._broker.engine.declarations, timeout_s=self._timeout_s)
+            return self._broker.engine.following(outgoing)
         except BrokerConnectionError:
             raise
-        except BrokerError as error:
+        except (BrokerError, NotEncodable) as error:
             return Objection("refused", str(error), yields=False)
 
     def _objection(self, buried: Buried, message: dramatiq.Message[Any]) -> Objection | None:

@@ -1,15 +1,15 @@
-"""A page of dead letters, and the place where the next one begins."""
+"""A page of dead letters, and how the place where the next one begins is written."""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from typing import Any
 
-from actors.brokers.buried import Buried
-from actors.brokers.dead_queues import DeadQueue, DeadQueues, Looked
-from actors.dead_letters.selection import Dead, Selection
+from actors.brokers.looked import Looked
+from actors.dead_letters.selection import Dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,94 +27,18 @@ class Page:
     looked: Sequence[Looked]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Behind which letter a page begins.
+def cursor(values: Sequence[str | int]) -> str:
+    """Return *values*, which say where a page begins, as text."""
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
 
-    Attributes:
-        queue, found_in: where that letter is, or was.
-        index: how many were before it, when that was.
-        died, id: of that letter.
+
+def read_cursor(text: str, kinds: Sequence[type[str] | type[int]]) -> list[Any]:
+    """Return the values that *text* was made of.
+
+    Raises:
+        ValueError: it was not made of values of these *kinds*.
     """
-
-    queue: str
-    found_in: str
-    index: int
-    died: int
-    id: str
-
-    @classmethod
-    def read(cls, text: str) -> Place:
-        """Return the place that *text* was made of.
-
-        Raises:
-            ValueError: it was made of none.
-        """
-        values = json.loads(base64.urlsafe_b64decode(text.encode()))
-        place = cls(*values) if isinstance(values, list) and len(values) == len(cls.__slots__) else None
-        if place is None or [type(value) for value in astuple(place)] != [str, str, int, int, str]:
-            raise ValueError("no place")
-        return place
-
-    def text(self) -> str:
-        """Return it as text."""
-        return base64.urlsafe_b64encode(json.dumps(astuple(self)).encode()).decode()
-
-
-def page_of(queues: DeadQueues, selection: Selection, limit: int, after: str, depth: int | None) -> Page:
-    """Return a page of the dead letters that *selection* means; see ``DeadLetters.look``."""
-    place = Place.read(after) if after else None
-    existing = queues.existing()
-    if place is not None:
-        existing = existing[_start(existing, place) :]
-    found: list[tuple[Place, Dead]] = []
-    looked = []
-    for queue in existing:
-        behind = place if place is not None and queue.physical.name == place.found_in else None
-        collector = _Collector(selection, limit + 1 - len(found), behind)
-        first = limit + 1 + (behind.index + 1 if behind is not None else 0)
-        looked.append(queues.look_into(queue, collector.see, first=first, depth=depth, enough=collector.is_full))
-        found += collector.found
-    following = found[limit - 1][0].text() if len(found) > limit else ""
-    return Page([dead for _, dead in found[:limit]], following, looked)
-
-
-class _Collector:
-    """Collects the first letters of a queue that are behind a place, and no more than there is room for.
-
-    Letters come to the end of a queue and go from anywhere in it: the one behind which a page begins has no more before
-    it than it had. Where it is gone, the page begins with the first that died no earlier.
-    """
-
-    def __init__(self, selection: Selection, room: int, after: Place | None) -> None:
-        self.found: list[tuple[Place, Dead]] = []
-        self._selection = selection
-        self._room = room
-        self._after = after
-        self._index = -1
-        self._is_met = False
-
-    def see(self, buried: Buried) -> None:
-        """Take a letter, if there is room for it."""
-        self._index += 1
-        letter, after = buried.letter, self._after
-        if after is not None and self._index <= after.index and letter.id == after.id:
-            # The last such is meant, since a letter may have copies.
-            self._is_met = True
-            self.found.clear()
-            return
-        is_behind = after is None or self._is_met or letter.died >= after.died
-        if is_behind and len(self.found) < self._room and self._selection.matches(letter):
-            place = Place(buried.queue, buried.found_in, self._index, letter.died, letter.id)
-            self.found.append((place, Dead.of(buried)))
-
-    def is_full(self) -> bool:
-        """Return whether what is still to come belongs to a later page."""
-        return len(self.found) >= self._room and (self._after is None or self._index >= self._after.index)
-
-
-def _start(existing: Sequence[DeadQueue], place: Place) -> int:
-    names = [queue.physical.name for queue in existing]
-    if place.found_in in names:
-        return names.index(place.found_in)
-    return sum(queue.queue < place.queue for queue in existing)
+    values = json.loads(base64.urlsafe_b64decode(text.encode()))
+    if not isinstance(values, list) or [type(value) for value in values] != list(kinds):
+        raise ValueError("no place")
+    return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from actors.brokers.buried import Buried
+from actors.dead_letters.buried import Buried
 from middleware import Letter
 
 
@@ -59,8 +59,8 @@ class Dead:
     Attributes:
         letter: what is said of the end of its message.
         queue: the logical queue.
-        found_in: the physical queue.
-        expires: when RabbitMQ drops it, in milliseconds since the Unix epoch; None for never.
+        found_in: the physical queue; in a file, the logical one.
+        expires: when it is dropped, in milliseconds since the Unix epoch; None for never.
         size: of its body, in bytes.
     """
 

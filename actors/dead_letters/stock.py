@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.brokers.buried import Buried
-from actors.brokers.dead_queues import DeadQueues
+from actors.dead_letters.selection import Dead
 
 # How many of each queue are looked at. They are the oldest, and so the first to expire.
 HEADS = 100
@@ -23,8 +23,8 @@ class Stock:
         queue: the logical queue.
         count: how many there are.
         oldest: when the first of them died; None where there is none, or it is not known.
-        expires: when RabbitMQ drops the next of them; None for never.
-        expiring: the times at which it drops them, of those that it does.
+        expires: when the next of them is dropped; None for never.
+        expiring: the times at which they are dropped, of those that are.
     """
 
     queue: str
@@ -34,18 +34,8 @@ class Stock:
     expiring: tuple[int, ...] = ()
 
 
-def stock_of(queues: DeadQueues) -> list[Stock]:
-    """Return the stock of each logical queue that has queues of dead letters; nothing changes."""
-    heads: dict[str, list[Buried]] = {}
-    counts: dict[str, int] = {}
-    for queue in queues.existing():
-        found = heads.setdefault(queue.queue, [])
-        counts[queue.queue] = counts.get(queue.queue, 0) + queue.count
-        queues.look_into(queue, found.append, first=HEADS, depth=HEADS)
-    return [_stock(name, count, heads[name]) for name, count in counts.items()]
-
-
-def _stock(queue: str, count: int, heads: list[Buried]) -> Stock:
-    oldest = min((buried.letter.died for buried in heads if buried.letter.died), default=None)
-    expiring = tuple(sorted(expires for buried in heads if (expires := buried.expires) is not None))
+def stock_of(queue: str, count: int, heads: Sequence[Dead]) -> Stock:
+    """Return the stock of *queue*, which has *count* letters, the first of them *heads*."""
+    oldest = min((dead.letter.died for dead in heads if dead.letter.died), default=None)
+    expiring = tuple(sorted(expires for dead in heads if (expires := dead.expires) is not None))
     return Stock(queue, count, oldest, min(expiring, default=None), expiring)

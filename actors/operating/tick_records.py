@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from actors.brokers.admin import Admin
 from actors.brokers.hold import Held
 from actors.brokers.peek import Peek
-from actors.brokers.topology import MOST_MISSED, MOST_RUNS, Topology
+from actors.brokers.topology import MOST_RUNS, Topology
 from middleware import TickRun
-from periodic.missed import Missed
+from periodic.missed import MOST_MISSED, Missed
 from periodic.pace import Pace
 from periodic.queues import Queue
 

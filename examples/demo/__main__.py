@@ -10,6 +10,7 @@ import time
 from rich.console import Console
 
 from examples.demo.display import progress_on, table, verdict
+from examples.demo.place import PLACES
 from examples.demo.processes import LEASE_MS, open_shop, start_workers
 from examples.demo.progress import Progress
 from examples.demo.run import run
@@ -26,7 +27,7 @@ def main() -> int:
     arguments = _arguments()
     console = Console(stderr=arguments.json, highlight=False)
     try:
-        end = _play(console, arguments.orders, arguments.deadline)
+        end = _play(console, arguments.broker, arguments.orders, arguments.deadline)
     except KeyboardInterrupt:
         console.print("Interrupted: all that was started has been ended.")
         return INTERRUPTED
@@ -39,12 +40,13 @@ def main() -> int:
     return 0 if end.kept else 1
 
 
-def _play(console: Console, orders: int, deadline: float) -> Progress:
+def _play(console: Console, broker: str, orders: int, deadline: float) -> Progress:
     started = time.monotonic()
-    console.print("Starting RabbitMQ and Redis …")
-    with open_shop(orders) as shop:
-        servers = f"RabbitMQ {shop.rabbitmq.version} and Redis {shop.redis.version}"
-        console.print(f"{servers} run; starting two workers with leases of {LEASE_MS / 1000:g} s …")
+    if broker == "rabbitmq":
+        console.print("Starting RabbitMQ and Redis …")
+    with open_shop(orders, PLACES[broker]) as shop:
+        console.print(f"The jobs are in {shop.place.words}.", soft_wrap=True)
+        console.print(f"Starting two workers with leases of {LEASE_MS / 1000:g} s …")
         start_workers(shop)
         console.print(f"Ready after {time.monotonic() - started:.1f} s; the application sends {orders:,} orders.\n")
         with progress_on(console) as show:
@@ -53,6 +55,7 @@ def _play(console: Console, orders: int, deadline: float) -> Progress:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
+    parser.add_argument("--broker", choices=PLACES, default="sqlite", help="where the jobs are; default sqlite: a file")
     parser.add_argument("--orders", type=int, default=1_000, metavar="N", help=f"{FEWEST_ORDERS} or more; default 1000")
     parser.add_argument("--deadline", type=float, default=120, metavar="S", help="seconds for all jobs; default 120")
     parser.add_argument("--json", action="store_true", help="print the table as JSON, and the rest to standard error")

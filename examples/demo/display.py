@@ -43,8 +43,8 @@ def verdict(end: Progress) -> Iterator[str]:
     if end.maybe_ran:
         yield (
             f"maybe ran: {VICTIM} held them when it was killed, and how far it had come with them nobody knows; after "
-            f"its lease of {LEASE_MS / 1000:g} s (ACTORS_IDEMPOTENCY_LEASE_MS={LEASE_MS}) {SURVIVOR} ran them, and "
-            "current().maybe_ran told each of it."
+            f"the leases of its keys, {LEASE_MS / 1000:g} s (ACTORS_IDEMPOTENCY_LEASE_MS={LEASE_MS}), and of its "
+            f"messages {SURVIVOR} ran them, and current().maybe_ran told each of it."
         )
     if end.again:
         yield (

@@ -1,4 +1,4 @@
-"""RabbitMQ, Redis, two workers and the application: each a process of its own, which ends when the demo does."""
+"""Two workers and the application: each a process of its own, which ends when the demo does."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import services
+from examples.demo.place import Open, Place
 from examples.shop import books
-from middleware.stores.redis import RedisStore
 from services.deadline import until
 from services.process import PrivateProcess
 from services.warden import Warden
@@ -31,46 +31,36 @@ READY_SECONDS = 30
 
 @dataclass(frozen=True)
 class Shop:
-    """What runs, and the books that it writes and we read; the store says whether a job is left."""
+    """What runs, where the jobs are, and the books that it writes and we read."""
 
-    rabbitmq: services.RabbitMQ
-    redis: services.Redis
+    place: Place
     workers: dict[str, PrivateProcess]
     application: PrivateProcess
-    store: RedisStore
     books: Path
 
 
 @contextmanager
-def open_shop(orders: int) -> Iterator[Shop]:
-    """Start the servers; the workers, and the application that sends *orders* orders, are yet to be started.
+def open_shop(orders: int, open_place: Open) -> Iterator[Shop]:
+    """Open the place for the jobs; the workers, and the application that sends *orders* orders, are yet to be started.
 
     Raises:
         ServiceError: there is no RabbitMQ or no Redis to be had on this machine, or one did not start.
     """
     with ExitStack() as stack:
-        rabbitmq = stack.enter_context(services.rabbitmq(private=True))
-        redis = stack.enter_context(services.redis(private=True))
         warden = stack.enter_context(Warden("demo"))
+        place = stack.enter_context(open_place(warden.folder))
         path = warden.folder / "books.db"
         books.counts(path)  # makes the file, which several processes would otherwise do at once
         env = {name: value for name, value in os.environ.items() if not name.startswith("ACTORS_")}
-        env |= {
-            "ACTORS_BROKER_URL": rabbitmq.url,
-            "ACTORS_STORE_URL": redis.url,
-            "ACTORS_IDEMPOTENCY_LEASE_MS": str(LEASE_MS),
-            "SHOP_BOOKS": str(path),
-        }
+        env |= {**place.env, "ACTORS_IDEMPOTENCY_LEASE_MS": str(LEASE_MS), "SHOP_BOOKS": str(path)}
 
         def process(name: str, command: list[str]) -> PrivateProcess:
             return stack.enter_context(PrivateProcess(warden, name, command, env | {"SHOP_WORKER": name}))
 
         yield Shop(
-            rabbitmq,
-            redis,
+            place,
             workers={name: process(name, WORKER) for name in WORKERS},
             application=process("application", [*APPLICATION, str(orders)]),
-            store=RedisStore(redis.url),
             books=path,
         )
 

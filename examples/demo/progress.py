@@ -38,7 +38,7 @@ class Progress:
 
     @property
     def taken(self) -> int:
-        """The orders that the application has sent, and RabbitMQ confirmed."""
+        """The orders that the application has sent, and that are kept for certain."""
         return self.counts["take_order"].sent if "take_order" in self.counts else 0
 
     @property

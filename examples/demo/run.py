@@ -43,7 +43,7 @@ def run(shop: Shop, orders: int, *, deadline: float, show: Callable[[Progress], 
     if not now.complete:
         return now
     # A job that was killed between its effect and its record is still to come a second time: its key is open.
-    until(lambda: not shop.store.list_open(limit=1)[0], seconds=LAST_SECONDS, what="the end of every key")
+    until(lambda: not shop.place.store.list_open(limit=1)[0], seconds=LAST_SECONDS, what="the end of every key")
     shop.workers[SURVIVOR].stop()
     return _read(shop, now, time.monotonic() - started)
 

@@ -1,6 +1,6 @@
 """The shop's books, an SQLite file: what was sent, and what has taken effect.
 
-They are outside of what they prove: neither RabbitMQ nor Redis is asked whether a job has run.
+They are outside of what they prove: neither broker nor store is asked whether a job has run.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Count:
 
 
 def sent(order_id: UUID, *messages: Message[Any]) -> None:
-    """Note messages that RabbitMQ has confirmed; a job that is run again sends again, and counts once."""
+    """Note messages that are sent for certain; a job that is run again sends again, and counts once."""
     rows = [(message.actor_name, message.queue_name, str(order_id)) for message in messages]
     with database() as db:
         db.executemany("INSERT OR IGNORE INTO sent VALUES (?, ?, ?)", rows)

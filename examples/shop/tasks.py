@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @actor(queue_name="orders", idempotency_key="{order.id}")
 def take_order(order: Order) -> None:
-    """Pass the order on to payments and warehouse; both are confirmed by RabbitMQ before this job is done."""
+    """Pass the order on to payments and warehouse; both are sent for certain before this job is done."""
     follow_ups = [
         charge.message(order.id, order.email, order.total),
         reserve_stock.message(order.id, order.lines),

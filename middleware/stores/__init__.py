@@ -3,9 +3,11 @@
 from middleware.stores.memory import MemoryStore
 from middleware.stores.protocol import (
     WORKER_LOST,
+    Alias,
     Answer,
     Claim,
     Ending,
+    Kept,
     Outcome,
     Record,
     Refused,
@@ -19,9 +21,11 @@ from middleware.stores.protocol import (
 
 __all__ = [
     "WORKER_LOST",
+    "Alias",
     "Answer",
     "Claim",
     "Ending",
+    "Kept",
     "MemoryStore",
     "Outcome",
     "Record",

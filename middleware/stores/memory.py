@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from middleware.stores import transitions
-from middleware.stores.protocol import OPEN, Answer, Claim, Outcome, Record, Request, State
-from middleware.stores.transitions import Kept
+from middleware.stores.protocol import OPEN, Alias, Answer, Claim, Kept, Outcome, Record, Request, State
 
 # Fewer entries than this are never looked through for what has expired.
 _FEW = 1_000
@@ -101,6 +100,19 @@ class MemoryStore:
                 return False
             arrived.add(member)
             return len(arrived) >= size
+
+    def restore(self, kept: Sequence[Kept], aliases: Sequence[Alias], *, fence: int) -> list[bool]:
+        """Take over what another store has *kept*, with its *aliases*."""
+        with self._lock:
+            now = self._now()
+            self._sweep(now)
+            self._fence = max(self._fence, fence)
+            taken = [transitions.restore(self._get(each.record.digest, now), each, now) for each in kept]
+            self._kept |= {each.record.digest: each for each, is_taken in zip(kept, taken, strict=True) if is_taken}
+            for alias in aliases:
+                if self._aliases.get(alias.message_id, ("", 0))[1] <= now:
+                    self._aliases[alias.message_id] = (alias.digest, alias.expires)
+            return taken
 
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""

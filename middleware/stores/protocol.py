@@ -188,6 +188,24 @@ class Record:
     expires: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record, which delivery it answers to, and whether a loss is not to be blamed on it, since it never started."""
+
+    record: Record
+    token: str = ""
+    unstarted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Which key a message with a key of its own asked for, until *expires*, in milliseconds since the Unix epoch."""
+
+    message_id: str
+    digest: str
+    expires: int
+
+
 class Refused(Exception):
     """An operator's command does not fit the state of the record."""
 
@@ -249,6 +267,21 @@ class Store(Protocol):
 
     def arrive(self, group: str, member: str) -> bool:
         """Note that *member* has arrived, however often; return whether all have. A group that is gone never has."""
+
+    def restore(self, kept: Sequence[Kept], aliases: Sequence[Alias], *, fence: int) -> list[bool]:
+        """Take over what another store has *kept*, with its *aliases*; it can be repeated.
+
+        What is here and has changed as late, or is held by somebody alive, stays. The times count as they are: what
+        has expired by this store's clock is left out.
+
+        Args:
+            kept: records, no two of one key.
+            aliases: those of messages that have none here.
+            fence: the highest fencing token of the other store; those to come are higher.
+
+        Returns:
+            For each record whether it was put here by this call.
+        """
 
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
-from middleware.stores.protocol import Answer, Claim, Ending, Outcome, Record, Request, State, Verdict
+from middleware.stores.protocol import OPEN, Answer, Claim, Ending, Kept, Outcome, Record, Request, State, Verdict
 
 Kind = tuple[str | int | bool, ...]
 
@@ -82,6 +82,26 @@ def to_record(digest: str, text: str, expires: int) -> Record:
     fields = {name: value for name, value in json.loads(text).items() if name in Record.__slots__}
     fields["state"] = State(fields["state"])
     return Record(digest=digest, expires=expires, **{"key": fields["owner"], **fields})
+
+
+def to_text(kept: Kept) -> str:
+    """Return the text that :func:`to_record` returns the record of."""
+    record, parts = kept.record, []
+    if record.key != record.owner:
+        parts.append(f',"key":{_quoted(record.key)}')
+    for name in ("fingerprint", "result", "error"):
+        if value := getattr(record, name):
+            parts.append(f',"{name}":{_quoted(value)}')
+    if record.replays:
+        parts.append(f',"replays":{record.replays}')
+    if record.state in OPEN:
+        parts.append(f',"until":{record.until},"lost":{record.lost},"retries":{record.retries}')
+    if kept.token:
+        parts.append(f',"token":{_quoted(kept.token)}')
+    if kept.unstarted:
+        parts.append(',"unstarted":true')
+    head = f'{{"fence":{record.fence},"state":"{record.state}","owner":{_quoted(record.owner)}'
+    return f'{head},"scope":{_quoted(record.scope)},"changed":{record.changed}{"".join(parts)}}}'
 
 
 def _fields(request: Request) -> str:

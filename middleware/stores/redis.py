@@ -24,7 +24,19 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from middleware.stores import records
-from middleware.stores.protocol import OPEN, Answer, Claim, Outcome, Record, Refused, Request, State, StoreUnavailable
+from middleware.stores.protocol import (
+    OPEN,
+    Alias,
+    Answer,
+    Claim,
+    Kept,
+    Outcome,
+    Record,
+    Refused,
+    Request,
+    State,
+    StoreUnavailable,
+)
 
 # So many go into a call of a script: nobody else is served while it runs, and Lua takes 8,000 values at once at most.
 BATCH = 500
@@ -47,7 +59,7 @@ class _Script:
 
 
 _BEGIN, _FINISH = _Script("judge", "begin"), _Script("finish")
-_RENEW, _OVERRIDE, _ARRIVE = _Script("renew"), _Script("override"), _Script("arrive")
+_RENEW, _OVERRIDE, _ARRIVE, _RESTORE = map(_Script, ("renew", "override", "arrive", "restore"))
 _Call = tuple[_Script, list[str], list[str]]
 
 
@@ -141,6 +153,16 @@ class RedisStore:
         """Note that *member* has arrived, however often; return whether all have."""
         return bool(self._run([(_ARRIVE, self._group(group), [member])])[0])
 
+    def restore(self, kept: Sequence[Kept], aliases: Sequence[Alias], *, fence: int) -> list[bool]:
+        """Take over what another store has *kept*, with its *aliases*."""
+        batches = _batches(kept) or [[]]
+        replies = iter(self._run([self._restore(batch, fence) for batch in batches]))
+        with _available(), self._redis.pipeline(transaction=False) as pipeline:
+            for alias in aliases:
+                pipeline.set(_bytes(self._alias(alias.message_id)), _bytes(alias.digest), nx=True, pxat=alias.expires)
+            pipeline.execute()
+        return [is_taken for batch in batches for is_taken in _all_but(next(replies), len(batch))]
+
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""
         with _available():
@@ -170,6 +192,14 @@ class RedisStore:
             calls.append((_RENEW, keys, arguments))
         replies = iter(self._run(calls))
         return [is_held for batch in batches for is_held in _all_but(next(replies), len(batch))]
+
+    def _restore(self, kept: Sequence[Kept], fence: int) -> _Call:
+        keys = [self._fence, self._open, *(self._record(each.record.digest) for each in kept)]
+        arguments = [self._before_digest, str(fence)]
+        for each in kept:
+            is_open = "1" if each.record.state in OPEN else ""
+            arguments += (records.to_text(each), str(each.record.expires), str(each.record.changed), is_open)
+        return _RESTORE, keys, arguments
 
     def _override(self, digest: str, state: State, result: str, *, force: bool) -> Record:
         keys = [self._record(digest), self._fence, self._open]

@@ -6,13 +6,14 @@ RedisStore has the same rules in Lua, where Redis decides for all at once; the c
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from middleware.stores.protocol import (
     WORKER_LOST,
     Answer,
     Claim,
     Ending,
+    Kept,
     Outcome,
     Record,
     Refused,
@@ -29,15 +30,6 @@ _AFTER = {
     # Not removed: a renewal that is on its way would bring it back.
     Ending.FORGOTTEN: State.RELEASED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A record, which delivery it answers to, and whether a loss is not to be blamed on it, since it never started."""
-
-    record: Record
-    token: str = ""
-    unstarted: bool = False
 
 
 def begin(
@@ -112,6 +104,16 @@ def override(was: Record, state: State, result: str, now: int, *, force: bool, n
     ttl_ms = max(1, was.expires - max(was.changed, was.until))
     record = replace(was, state=state, fence=next_fence(), until=0, lost=0, retries=0, error="")
     return Kept(replace(record, result=result, changed=now, expires=now + ttl_ms))
+
+
+def restore(there: Kept | None, moved: Kept, now: int) -> bool:
+    """Return whether *moved*, which another store has kept, is to be kept in place of what is *there*."""
+    if moved.record.expires <= now:
+        return False
+    if there is None:
+        return True
+    is_held = there.record.state is State.RUNNING and now < there.record.until
+    return not is_held and there.record.changed < moved.record.changed
 
 
 def _judge(kept: Kept | None, request: Request, now: int) -> tuple[Verdict, int, int, int]:

@@ -6,6 +6,6 @@ Enqueue, tick and watermark are one transaction there. The file, and what puts a
 from periodic.sqlite.file import File, Put
 from periodic.sqlite.operating import SqliteSchedulers
 from periodic.sqlite.scheduler import SqliteScheduler
-from periodic.sqlite.schema import MOST_MISSED, SCHEMA
+from periodic.sqlite.schema import SCHEMA
 
-__all__ = ["MOST_MISSED", "SCHEMA", "File", "Put", "SqliteScheduler", "SqliteSchedulers"]
+__all__ = ["SCHEMA", "File", "Put", "SqliteScheduler", "SqliteSchedulers"]

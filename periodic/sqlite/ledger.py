@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from periodic.errors import PeriodicError
-from periodic.missed import Missed
+from periodic.missed import MOST_MISSED, Missed
 from periodic.position import Position
 from periodic.protocol import NotTaken
 from periodic.roster import Roster
 from periodic.sqlite.file import File, Put
 from periodic.sqlite.lock import Lock
-from periodic.sqlite.schema import MOST_MISSED
 from periodic.tick import Tick
 from periodic.watermark import Watermark
 

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -21,7 +22,7 @@ from periodic.sqlite.ledger import SqliteLedger, TakenBack
 from periodic.sqlite.lock import BEAT_EVERY_S, Lock, LockLost
 from periodic.sqlite.term import Term, begin
 from periodic.status import Role, Status
-from periodic.takeover import Replica, check_clock
+from periodic.takeover import MustNotLead, Replica, check_clock
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class SqliteScheduler(Serving, Generic[Publication]):
             self._consumers = Consumers(is_consumed, destination, self.status)
         self._lock = Lock(file, replica.name)
         self._suspects: set[str] = set()
-        self._reported_at = float("-inf")
+        self._told_at = float("-inf")
 
     def run(self) -> None:
         """Do its part until :meth:`stop`, or an exception that a signal's handler raises; then let another lead."""
@@ -87,8 +88,9 @@ class SqliteScheduler(Serving, Generic[Publication]):
     def _serve(self) -> None:
         self.status.enter(Role.CONNECTING, self._clock(), self.status.problem)
         try:
-            with self._file.write() as connection:
-                self._stand_by(connection)
+            self.status.enter(Role.STANDING_BY, self._clock(), self.status.problem)
+            self._tell(self.status)
+            log.info("%s: uses %s; waiting for the lock", self._replica.name, self._file.path)
             while not self._stopping.is_set():
                 term = self._begin() if self._lock.may_take() else None
                 if term is None:
@@ -98,14 +100,16 @@ class SqliteScheduler(Serving, Generic[Publication]):
         except LockLost as error:
             self._lock.let_go()
             log.warning("%s: %s", self._replica.name, error)
-        except Exception:
+        except Exception as error:
             self._lock.let_go()
+            if isinstance(error, MustNotLead):
+                self._tell(replace(self.status, role=Role.REFUSING, problem=str(error)))
             raise
 
-    def _stand_by(self, connection: sqlite3.Connection) -> None:
-        self.status.enter(Role.STANDING_BY, self._clock(), self.status.problem)
-        report(connection, self.status, self._clock())
-        log.info("%s: uses %s; waiting for the lock", self._replica.name, self._file.path)
+    def _tell(self, status: Status) -> None:
+        self._told_at = time.monotonic()
+        with self._file.write() as connection:
+            report(connection, status, self._clock())
 
     def _begin(self) -> Term[Publication] | None:
         return begin(self._file, self._lock, self._put, self._suspects, self._replica, self._clock())
@@ -114,10 +118,8 @@ class SqliteScheduler(Serving, Generic[Publication]):
         now = self._clock()
         self.status.problem = ""
         self.status.turn(now)
-        if time.monotonic() - self._reported_at > REPORT_EVERY_S:
-            self._reported_at = time.monotonic()
-            with self._file.write() as connection:
-                report(connection, self.status, now)
+        if time.monotonic() - self._told_at > REPORT_EVERY_S:
+            self._tell(self.status)
         round_s = 0.0 if self._outlook.follow(now) else ROUND_S
         started = time.monotonic()
         while time.monotonic() - started < round_s:

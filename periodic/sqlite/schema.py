@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Records of ticks that were not enqueued; the oldest make room for new ones.
-MOST_MISSED = 10_000
-
 SCHEMA: Sequence[str] = (
     # term: the fence; another one each time that somebody begins to lead, or an operator lets no one go on.
     # holder: who leads; '' for nobody. beat: moves while its holder lives. guarded: whether that holds the file beside.

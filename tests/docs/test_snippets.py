@@ -28,6 +28,7 @@ FENCE = re.compile(r"^```(?P<language>\w+)[ ]*(?P<mark>[^\n]*)\n(?P<code>.*?)^``
 FILE = re.compile(r"# (?P<path>[\w/]+\.py)")
 SHELLS = {"sh", "bash", "console", "shell"}
 NOT_RUN = "not run"
+EMBEDDED = {"ACTORS_BROKER_URL": "sqlite:///jobs.db"}
 
 # What a reader's machine has, whatever is on this one.
 TOOLS = {"cd", "cp", "curl", "docker", "export", "git", "pip", "uv"}
@@ -43,7 +44,12 @@ class Snippet:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_snippet_works(page: Path, broker_url: str, prefix: str, tmp_path: Path) -> None:
-    check(page.read_text(), tmp_path, {"ACTORS_BROKER_URL": broker_url, "ACTORS_QUEUE_PREFIX": prefix})
+    served = {"ACTORS_BROKER_URL": broker_url, "ACTORS_QUEUE_PREFIX": prefix}
+    check(page.read_text(), tmp_path, EMBEDDED if page.name == "embedded.md" else served)
+
+
+def test_every_snippet_of_the_readme_works_without_a_server(tmp_path: Path) -> None:
+    check((ROOT / "README.md").read_text(), tmp_path, EMBEDDED)
 
 
 def check(page: str, folder: Path, settings: dict[str, str]) -> None:

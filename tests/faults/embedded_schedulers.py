@@ -1,5 +1,6 @@
 """Replicas of one scheduler on an SQLite file, and what they enqueued."""
 
+import os
 import random
 import sqlite3
 import time
@@ -126,6 +127,15 @@ class EmbeddedSchedulers:
         """Wait until the ticks of so many seconds more are enqueued."""
         enough = self.count() + seconds * self._a_second
         until(lambda: self.count() >= enough, seconds=60, what=f"the ticks of {seconds:g} s")
+
+    def cpu_s(self) -> dict[str, float]:
+        """The processor time that each replica has used, in seconds."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        used = {}
+        for name, each in self.replicas.items():
+            fields = Path(f"/proc/{each.pid}/stat").read_text().rpartition(")")[2].split()
+            used[name] = (int(fields[11]) + int(fields[12])) / ticks
+        return used
 
     def stop(self) -> list[int]:
         """SIGTERM all replicas, one after the other, and return their exit statuses."""

@@ -175,3 +175,15 @@ def test_a_disk_that_takes_no_more_holds_ticks_up_and_no_more(embed: Embed) -> N
     schedulers.wait_for_more()
     assert schedulers.stop() == [0] * REPLICAS
     check(schedulers, 1, [])
+
+
+@pytest.mark.long
+def test_who_leads_and_who_stands_by_are_nearly_idle_where_nothing_is_due(embed: Embed) -> None:
+    schedulers, seconds = embed(count=10, every_ms=3_600_000), 30
+    schedulers.start_all()
+
+    before = schedulers.cpu_s()
+    time.sleep(seconds)  # what is measured
+    shares = {name: (used_s - before[name]) / seconds for name, used_s in schedulers.cpu_s().items()}
+    log.info("of a core: %s", ", ".join(f"{name} {share:.2%}" for name, share in shares.items()))
+    assert max(shares.values()) < 0.01

@@ -1,4 +1,4 @@
-"""How many messages a consumer holds at a time."""
+"""How many messages a consumer gives its workers at a time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ IN_HAND_S = 0.1
 
 
 class Appetite:
-    """Lets a consumer hold much of what is quick, so that few transactions serve it, and little of what is slow.
+    """Lets a consumer take much of what is quick, so that few transactions serve it, and little of what is slow.
 
     It begins with one message a worker thread. While messages end within 100 ms of being handed over, the time that
     they wait for a thread included, it is twice as many the next time, up to *most*. When they take longer it is half
     as many, down to one a thread again: then nothing waits here that another worker could begin.
 
     Args:
-        most: how many messages may be held.
+        most: how many messages may be in hand.
         threads: returns how many worker threads there are; None where there is no worker, and *most* counts.
     """
 
@@ -28,13 +28,13 @@ class Appetite:
         self._threads = threads
         self._window = 0
 
-    def room(self, held: int) -> int:
-        """Return how many more messages to take while *held* are held."""
+    def room(self, in_hand: int) -> int:
+        """Return how many more messages to take while *in_hand* wait for a worker thread, or run."""
         window = self._window
-        if held >= window:
+        if in_hand >= window:
             threads = self._threads()
             window = self._most if threads is None else max(window, threads, 1)
-        return max(0, min(window, self._most) - held)
+        return max(0, min(window, self._most) - in_hand)
 
     def learn(self, in_hand_s: Sequence[float]) -> None:
         """Note for how many seconds each of some messages was in hand, now that they have ended."""

@@ -83,6 +83,7 @@ class Ear:
     """
 
     def __init__(self, bell: Bell, queue: str) -> None:
+        self._bell, self._queue = bell, queue
         self._ear = bell.listen(queue)
         self._inner, self._waker = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._poll = select.poll()
@@ -118,8 +119,10 @@ class Ear:
             path = Path(self._ear.getsockname())
             with suppress(OSError):
                 path.unlink()
+            # What the killed have left would keep the folder.
+            self._bell.ring([self._queue])
             with suppress(OSError):
-                path.parent.rmdir()  # the last one
+                path.parent.rmdir()
             self._ear.close()
         self._inner.close()
         self._waker.close()

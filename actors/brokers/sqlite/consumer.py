@@ -56,7 +56,8 @@ class Consumer(dramatiq.Consumer):
         self._exchange = Exchange(broker, broker.guard, conclude=self._conclude, call_later=self._call_later)
         # When the exchange is to have its turn at the latest.
         self._turn_at = float("inf")
-        self._handed_out: dict[int, float] = {}
+        # What was taken and has not come back from the workers: when it was handed to them, 0 before that.
+        self._in_hand: dict[int, float] = {}
         self._in_hand_s: deque[float] = deque()
         shop.keeper.keep(self._share.kept)
 
@@ -69,15 +70,14 @@ class Consumer(dramatiq.Consumer):
         if not ready:
             return None
         delivery = ready.popleft()
-        self._handed_out[delivery.tag] = monotonic()
+        self._in_hand[delivery.tag] = monotonic()
         return delivery
 
     def ack(self, message: dramatiq.MessageProxy) -> None:
         """Note that the attempt of *message* has ended: record it, then write what follows it, and delete it."""
         assert isinstance(message, Delivery)  # noqa: S101
-        handed_out = self._handed_out.pop(message.tag, None)
-        if handed_out is not None:
-            self._in_hand_s.append(monotonic() - handed_out)
+        if since := self._in_hand.pop(message.tag, 0.0):
+            self._in_hand_s.append(monotonic() - since)
         if self._exchange.end(message):
             self._ear.wake()
         else:
@@ -121,7 +121,8 @@ class Consumer(dramatiq.Consumer):
             followers = [each.publication for each in delivery.outbox]
             settlement = Settlement(delivery.tag, followers=followers)
             # What follows is told of, and is to be there then.
-            is_recorded = not followers and delivery.guarded is not None and delivery.guarded.request is not None
+            is_guarded = delivery.guarded is not None and delivery.guarded.request is not None
+            is_recorded = not followers and is_guarded and self._shop.records_are_synced
             self._end(End(delivery.epoch, settlement, self._report(delivery), is_recorded))
 
     def _end_dead(self, letter: Letter, body: bytes, delivery: Delivery) -> None:
@@ -174,7 +175,7 @@ class Consumer(dramatiq.Consumer):
         self._turn_at = monotonic() + seconds
 
     def _room(self) -> int:
-        return self._appetite.room(len(self._share.held)) if self._shop.takes_more() else 0
+        return self._appetite.room(len(self._in_hand)) if self._shop.takes_more() else 0
 
     def _write(self) -> None:
         """End what has ended, and take what there is room for."""
@@ -212,6 +213,7 @@ class Consumer(dramatiq.Consumer):
             return
         delivery = Delivery(message, redelivered=taken.lost > 0, epoch=tenure, tag=taken.id, body=taken.body)
         self._share.held[taken.id] = delivery
+        self._in_hand[taken.id] = 0.0
         self._exchange.arrive(delivery)
 
     def _bury(self, taken: Taken, tenure: Tenure, error: Exception) -> None:
@@ -226,6 +228,7 @@ class Consumer(dramatiq.Consumer):
         if self._share.tenure is not None:
             self._share.tenure.over = True
         self._exchange.forget()
+        self._in_hand.clear()
         for delivery in self._share.held.values():
             if delivery is not None:
                 self._exchange.leave(delivery)

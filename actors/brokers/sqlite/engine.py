@@ -21,20 +21,19 @@ from actors.brokers.sqlite.consumer import Consumer
 from actors.brokers.sqlite.joining import Joining
 from actors.brokers.sqlite.keeper import Keeper
 from actors.brokers.sqlite.outage import Outage
-from actors.brokers.sqlite.queues import Queued
+from actors.brokers.sqlite.sending import queued, refusal
 from actors.brokers.sqlite.tick_runs import TickRun
 from actors.brokers.sqlite.workshop import Workshop
-from actors.errors import EnqueueError, NotEncodable
 from middleware.letter import now_ms
 from middleware.stores.sqlite import FileRefused, FileUnavailable, SqliteFile
 from periodic.pace import Pace
 
 # How many messages a consumer holds at most, as a rule: so many that the disk does not keep the threads waiting.
 PREFETCH = 400
+# For how long a worker process that is silent keeps what it holds, in milliseconds.
+LEASE_MS = 10_000
 # How much a purge deletes in one transaction: it must not keep others from writing for long.
 STEP = 5_000
-# The largest integer that SQLite has, and RabbitMQ.
-_LARGEST = 2**63 - 1
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +44,21 @@ class SqliteOptions:
 
     Attributes:
         file: where the messages are; its schema has the statements of ``SCHEMA``.
-        prefetch: messages held, a queue and worker process; see :class:`~actors.brokers.sqlite.appetite.Appetite`.
+        prefetch: messages that are with the workers, waiting or running, a queue and worker process; see
+            :class:`~actors.brokers.sqlite.appetite.Appetite`.
         lease_ms: after how many milliseconds without a sign of life what a worker process holds is another's.
         max_message_bytes: the size of an encoded message that is refused when exceeded.
         dead_letter_retention_ms: after how many milliseconds a dead letter is dropped; None for never.
+        records_are_synced: whether the outcome of a guarded message is on the disk once the store has it, as one in the
+            same file is; then its ack need not wait for the disk, too.
     """
 
     file: SqliteFile
     prefetch: int = PREFETCH
-    lease_ms: int = 10_000
+    lease_ms: int = LEASE_MS
     max_message_bytes: int = 131_072
     dead_letter_retention_ms: int | None = None
+    records_are_synced: bool = True
 
 
 class SqliteEngine:
@@ -82,6 +85,7 @@ class SqliteEngine:
             lease_ms=options.lease_ms,
             retention_ms=options.dead_letter_retention_ms,
             takes_more=lambda: self._workers != 0,
+            records_are_synced=options.records_are_synced,
         )
 
     @property
@@ -110,7 +114,7 @@ class SqliteEngine:
             EnqueueError: none of them is, or, where the commit itself failed, that is not known.
             NotEncodable: a message can't be written.
         """
-        messages = [_queued(each) for each in outgoing]
+        messages = [queued(each) for each in outgoing]
         joined = self._joining.current
         is_written = False
         try:
@@ -121,7 +125,7 @@ class SqliteEngine:
                 queues.put(connection, messages)
                 is_written = True
         except (FileUnavailable, FileRefused, sqlite3.Error) as error:
-            raise _refusal(outgoing, error, maybe_enqueued=is_written) from error
+            raise refusal(outgoing, error, maybe_enqueued=is_written) from error
         self._bell.ring({each.queue for each in messages})
 
     def put(self, connection: sqlite3.Connection, outgoing: Sequence[Outgoing]) -> None:
@@ -130,7 +134,7 @@ class SqliteEngine:
         Raises:
             NotEncodable: a message can't be written.
         """
-        queues.put(connection, [_queued(each) for each in outgoing])
+        queues.put(connection, [queued(each) for each in outgoing])
 
     def ring(self, queue_names: Iterable[str]) -> None:
         """Wake the workers of *queue_names*, of all processes."""
@@ -163,7 +167,7 @@ class SqliteEngine:
         Raises:
             NotEncodable: it can't be written.
         """
-        return Following(outgoing, _queued(outgoing))
+        return Following(outgoing, queued(outgoing))
 
     def run_record(self, pace: str, record: bytes) -> Following | None:
         """Return what keeps the *record* of a run of a tick; None where no schedule has the *pace*, which is logged."""
@@ -222,32 +226,3 @@ class SqliteEngine:
             yield
         except (FileUnavailable, FileRefused) as error:
             raise ConnectionFailed(str(error)) from error
-
-
-def _queued(outgoing: Outgoing) -> Queued:
-    """Return *outgoing* as it lies in its queue.
-
-    Raises:
-        NotEncodable: it can't.
-    """
-    message, now = outgoing.message, now_ms()
-    priority, due = message.options.get("broker_priority") or 0, outgoing.due or 0
-    if type(priority) is not int or not -_LARGEST <= priority <= _LARGEST:
-        raise NotEncodable(f"message {message.message_id}: broker_priority {priority!r} is no integer of 64 bits")
-    if due > _LARGEST:
-        raise NotEncodable(f"message {message.message_id}: its delay of {outgoing.delay} ms is too long")
-    names = (message.queue_name, message.message_id, message.actor_name)
-    try:
-        "".join(names).encode()
-    except (TypeError, UnicodeEncodeError) as error:
-        raise NotEncodable(f"message {message.message_id!r}: its id and names must be text: {error}") from error
-    return Queued(*names, outgoing.body, sent=now, priority=priority, available=due if due > now else 0)
-
-
-def _refusal(outgoing: Sequence[Outgoing], error: Exception, *, maybe_enqueued: bool) -> EnqueueError:
-    messages = [each.message for each in outgoing]
-    what = f"message {messages[0].message_id} of actor {messages[0].actor_name!r}"
-    if len(messages) > 1:
-        what = f"{len(messages)} messages, the first of them {what},"
-    known = "may be in the queue all the same" if maybe_enqueued else "is not in the queue"
-    return EnqueueError(f"{what} not written: {error}; it {known}", unconfirmed=messages, maybe_enqueued=maybe_enqueued)

@@ -58,7 +58,7 @@ SCHEMA = (
         body BLOB NOT NULL
     )
     """,
-    "CREATE INDEX IF NOT EXISTS actors_dead_letter_queue ON actors_dead_letter (queue, died)",
+    "CREATE INDEX IF NOT EXISTS actors_dead_letter_queue ON actors_dead_letter (queue, died, expires)",
     "CREATE INDEX IF NOT EXISTS actors_dead_letter_reason ON actors_dead_letter (reason, died)",
     "CREATE INDEX IF NOT EXISTS actors_dead_letter_actor ON actors_dead_letter (actor, died)",
     "CREATE INDEX IF NOT EXISTS actors_dead_letter_died ON actors_dead_letter (died)",

@@ -23,6 +23,7 @@ class Workshop:
         lease_ms: after how many milliseconds without a sign of life a holder has lost what it had.
         retention_ms: after how many milliseconds a dead letter is dropped; None for never.
         takes_more: returns whether more messages are to be taken; not while the worker stops.
+        records_are_synced: whether the outcome of a guarded message is on the disk once the store has it.
     """
 
     file: SqliteFile
@@ -32,3 +33,4 @@ class Workshop:
     lease_ms: int
     retention_ms: int | None
     takes_more: Callable[[], bool]
+    records_are_synced: bool

@@ -55,7 +55,7 @@ def list_dead(
 ) -> None:
     """List dead letters, queue by queue, the oldest first, a page at a time; or count them by their error.
 
-    What it takes of a queue it gives back, to its place. It changes nothing.
+    It changes nothing: what it takes of a queue of RabbitMQ it gives back, to its place.
     """
     chosen = choose(
         modules=modules,

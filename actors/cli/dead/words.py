@@ -52,7 +52,8 @@ def details(dead: Dead, now: int) -> Iterator[tuple[str, str]]:
     yield "letter", printable(letter.id)
     yield "message", printable(letter.message_id) or "-"
     yield "actor", printable(letter.actor) or "-"
-    yield "queue", f"{printable(dead.queue)}, in {printable(dead.found_in)}"
+    physical = f", in {printable(dead.found_in)}" if dead.found_in != dead.queue else ""
+    yield "queue", f"{printable(dead.queue)}{physical}"
     yield "reason", printable(letter.reason) or "-"
     yield "error", printable(f"{letter.error_type}: {letter.error}")
     yield "fingerprint", printable(letter.fingerprint)

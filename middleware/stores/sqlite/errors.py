@@ -54,6 +54,8 @@ def code_of(error: sqlite3.Error) -> int:
 
 def translated(error: sqlite3.Error, path: Path, *, at_commit: bool = False) -> FileUnavailable | FileRefused | None:
     """Return what *error* says of the file at *path*; None if it says something of the statement."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+        return FileRefused(f"{path}: {error}")  # our tables have triggers only while what is in them is moved elsewhere
     code = code_of(error)
     detail = f"({getattr(error, 'sqlite_errorname', '')}: {error})"
     if code in _PERMANENT:

@@ -6,9 +6,8 @@ import sqlite3
 from collections.abc import Iterable
 
 from middleware.stores import transitions
-from middleware.stores.protocol import Answer, Claim, Outcome, Request
+from middleware.stores.protocol import Alias, Answer, Claim, Kept, Outcome, Request
 from middleware.stores.sqlite.rows import find, find_all, keep, to_text
-from middleware.stores.transitions import Kept
 
 _ALIAS = """
 INSERT INTO actors_aliases VALUES (?, ?, ?)
@@ -55,6 +54,23 @@ class Exchange:
         """Extend the lease of *claim*; return whether it is still held."""
         kept = transitions.renew(self.get(claim.request.digest), claim, self.now, mark=mark)
         return kept is not None and self.keep(kept)
+
+    def restore(self, kept: Kept) -> bool:
+        """Keep what another store has *kept*, unless this one knows better; return whether it is kept."""
+        return transitions.restore(self.get(kept.record.digest), kept, self.now) and self.keep(kept)
+
+    def restore_alias(self, alias: Alias) -> None:
+        """Keep *alias*, unless its message has one."""
+        self._raw.execute(
+            "DELETE FROM actors_aliases WHERE owner = ? AND expires <= ?", (to_text(alias.message_id), self.now)
+        )
+        row = (to_text(alias.message_id), to_text(alias.digest), alias.expires)
+        self._raw.execute("INSERT OR IGNORE INTO actors_aliases VALUES (?, ?, ?)", row)
+
+    def raise_fence(self, fence: int) -> None:
+        """Let all fencing tokens to come be higher than *fence*."""
+        [last] = self._raw.execute(_LAST_FENCE).fetchone() or [0]
+        self._fence = max(self._fence or 0, last, fence)
 
     def get(self, digest: str) -> Kept | None:
         """Return what is kept of *digest* by now."""

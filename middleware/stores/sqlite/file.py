@@ -16,7 +16,8 @@ from middleware.stores.sqlite.gate import Gate
 from middleware.stores.sqlite.log import Log
 from middleware.stores.sqlite.opening import connect, patiently
 from middleware.stores.sqlite.place import absolute, identity, misplaced
-from middleware.stores.sqlite.versions import bring_up, too_new, version_of
+from middleware.stores.sqlite.turns import Turns
+from middleware.stores.sqlite.versions import bring_up, moving, too_new, version_of
 
 # RETURNING came with it.
 OLDEST_SQLITE = (3, 35, 0)
@@ -32,6 +33,7 @@ class SqliteFile:
         schema: statements (``CREATE … IF NOT EXISTS``) that make the tables of all who use it; run once a process, in
             one transaction.
         timeout_s: how long to wait for another thread's writer, and then as long for another process's.
+        moves: whether it may be used though what is in it is moved elsewhere: by who moves it.
 
     Attributes:
         path: absolute from the start: a process that changes its folder keeps its file.
@@ -40,8 +42,11 @@ class SqliteFile:
         FileRefused: *path* is the name of no file.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, schema: Sequence[str], timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, schema: Sequence[str], timeout_s: float = 10.0, moves: bool = False
+    ) -> None:
         self.path = absolute(path)
+        self._moves = moves
         self._schema = tuple(schema)
         self._timeout_s = timeout_s
         self._start()
@@ -68,14 +73,14 @@ class SqliteFile:
                 yield raw
             return
         # Threads wait here, where the next is woken at once; SQLite looks again only from time to time.
-        writer = self._writer
-        if not writer.acquire(timeout=self._timeout_s):
+        turns = self._turns
+        if not turns.take(self._timeout_s):
             raise FileUnavailable(f"{self.path}: another thread has been writing for longer than the timeout")
         try:
             with self._gate, self._translating(connection), connection.transaction(WRITE, synced=synced) as raw:
                 yield raw
         finally:
-            writer.release()
+            turns.pass_on()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -123,7 +128,7 @@ class SqliteFile:
         self._own = threading.local()
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._opening = threading.Lock()
-        self._writer = threading.Lock()
+        self._turns = Turns()
         self._gate = Gate()
         self._identity: tuple[int, int] | None = None
         self._log = Log(self.path)
@@ -175,7 +180,8 @@ class SqliteFile:
 
     def _prepare(self, raw: sqlite3.Connection) -> None:
         patiently(lambda: raw.execute(WRITE), self._timeout_s)
-        if wrong := bring_up(raw, self._schema):
+        # Whoever has it open by now may send until it is shut; nobody else is to begin.
+        if wrong := self._moved(raw) or bring_up(raw, self._schema):
             raise FileRefused(f"{self.path}: {wrong}")
         raw.execute("COMMIT")
 
@@ -190,8 +196,11 @@ class SqliteFile:
                 f"{self.path}: its tables were removed while this process had it open ({error}); "
                 "put them back, or start anew all that use it"
             ) from error
-        if wrong := too_new(version):
+        if wrong := too_new(version) or (version < 0 and self._moved(raw)):
             raise FileRefused(f"{self.path}: {wrong}")
+
+    def _moved(self, raw: sqlite3.Connection) -> str:
+        return "" if self._moves else moving(raw)
 
     @contextmanager
     def _translating(self, connection: Connection) -> Iterator[None]:

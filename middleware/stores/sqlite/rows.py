@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from middleware.stores.protocol import Record, State
-from middleware.stores.transitions import Kept
+from middleware.stores.protocol import Kept, Record, State
 
 # The module takes plain texts and numbers far faster than what is derived from them, as the state is.
 _NAMES = tuple(name for name in Record.__slots__ if name != "state")
@@ -33,6 +32,17 @@ LIST = f"""
 {_SELECT}, id FROM actors_records WHERE is_open = 1 AND (expires, id) > (?, ?) ORDER BY expires, id LIMIT ?
 """
 
+_ALL = f"{_SELECT}, id FROM actors_records WHERE id > ? ORDER BY id LIMIT ?"
+
+
+def find_all(raw: sqlite3.Connection, digests: Iterable[str], now: int) -> dict[str, Kept | None]:
+    """Return what is kept of each of *digests*, with one statement; those that are no plain texts are left out."""
+    found: dict[str, Kept | None] = {digest: None for digest in digests if digest.isascii()}
+    for row in raw.execute(FIND_ALL, (json.dumps(list(found)), now)):
+        kept = _to_kept(row)
+        found[kept.record.digest] = kept
+    return found
+
 
 def find_all(raw: sqlite3.Connection, digests: Iterable[str], now: int) -> dict[str, Kept | None]:
     """Return what is kept of each of *digests*, with one statement; those that are no plain texts are left out."""
@@ -52,6 +62,11 @@ def find(raw: sqlite3.Connection, digest: str, now: int) -> Kept | None:
 def list_open(raw: sqlite3.Connection, place: tuple[int, int], limit: int) -> list[tuple[Record, int]]:
     """Return up to *limit* records that are not done, each with its id, which follow *place*: an expiry and an id."""
     return [(_to_kept(row).record, row_id) for *row, row_id in raw.execute(LIST, (*place, limit))]
+
+
+def list_all(raw: sqlite3.Connection, after: int, limit: int) -> list[tuple[Kept, int]]:
+    """Return up to *limit* of what is kept, each with its id, which follow the id *after*."""
+    return [(_to_kept(row), row_id) for *row, row_id in raw.execute(_ALL, (after, limit))]
 
 
 def keep(raw: sqlite3.Connection, all_kept: Iterable[Kept]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from middleware.stores import transitions
-from middleware.stores.protocol import Answer, Claim, Outcome, Record, Request, State, StoreUnavailable
+from middleware.stores.protocol import Alias, Answer, Claim, Kept, Outcome, Record, Request, State, StoreUnavailable
 from middleware.stores.sqlite.errors import FileRefused, FileUnavailable
 from middleware.stores.sqlite.exchange import Exchange
 from middleware.stores.sqlite.file import SqliteFile
@@ -108,6 +108,14 @@ class SqliteStore:
             raw.execute("INSERT OR IGNORE INTO actors_arrived VALUES (?, ?)", (name, to_text(member)))
             [arrived] = raw.execute("SELECT count(*) FROM actors_arrived WHERE name = ?", (name,)).fetchone()
             return bool(arrived >= row[0])
+
+    def restore(self, kept: Sequence[Kept], aliases: Sequence[Alias], *, fence: int) -> list[bool]:
+        """Take over what another store has *kept*, with its *aliases*, in one transaction."""
+        with self._changing() as (_, exchange):
+            exchange.raise_fence(fence)
+            for alias in aliases:
+                exchange.restore_alias(alias)
+            return [exchange.restore(each) for each in kept]
 
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""

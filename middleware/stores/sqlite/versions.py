@@ -16,6 +16,9 @@ CREATE TABLE IF NOT EXISTS actors_schema (
 )
 """
 
+# There while what is in the file is moved elsewhere, and from then on.
+_MOVING = "SELECT 1 FROM sqlite_schema WHERE name = 'actors_moving'"
+
 
 def bring_up(raw: sqlite3.Connection, schema: Sequence[str], migrations: Sequence[Sequence[str]] = MIGRATIONS) -> str:
     """Make what is lacking of *schema*, and of an older version the current one, in the transaction that is open.
@@ -24,7 +27,8 @@ def bring_up(raw: sqlite3.Connection, schema: Sequence[str], migrations: Sequenc
         Why that can't be, as :func:`too_new` says it; then nothing has been changed.
     """
     raw.execute(_TABLE)
-    version = version_of(raw)
+    there = version_of(raw)
+    version = abs(there)
     if wrong := too_new(version, migrations):
         return wrong
     steps = migrations[version - 1 :] if version else ()
@@ -32,15 +36,28 @@ def bring_up(raw: sqlite3.Connection, schema: Sequence[str], migrations: Sequenc
         raw.execute(statement)
     current = len(migrations) + 1
     if version != current:
-        raw.execute("INSERT OR REPLACE INTO actors_schema VALUES (1, ?)", (current,))
+        raw.execute("INSERT OR REPLACE INTO actors_schema VALUES (1, ?)", (-current if there < 0 else current,))
     return ""
 
 
+def moving(raw: sqlite3.Connection) -> str:
+    """Return where what is in the file goes, or has gone, and what to do; ``""`` if it stays."""
+    if raw.execute(_MOVING).fetchone() is None:
+        return ""
+    [why] = raw.execute("SELECT why FROM actors_moving").fetchone()
+    return str(why)
+
+
 def version_of(raw: sqlite3.Connection) -> int:
-    """Return the version of the tables, 0 if there are none yet."""
+    """Return the version of the tables, 0 if there are none yet; below 0 if what was in them is elsewhere now."""
     version: int
     [version] = raw.execute("SELECT version FROM actors_schema").fetchone() or [0]
     return version
+
+
+def shut(raw: sqlite3.Connection, *, is_shut: bool) -> None:
+    """Let nobody use the tables but who moves what is in them, or everybody again."""
+    raw.execute(f"UPDATE actors_schema SET version = {'-' if is_shut else ''}abs(version)")  # noqa: S608
 
 
 def too_new(version: int, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> str:

@@ -187,12 +187,12 @@ def declare(subject: Subject, fn: Callable[..., Any], **options: Any) -> Actor[.
 
 
 @contextmanager
-def working(subject: Subject, *, threads: int = 2) -> Iterator[None]:
+def working(subject: Subject, *, threads: int = 2) -> Iterator[dramatiq.Worker]:
     """Let a worker work for the block; at its end it has stopped in an orderly way."""
     worker = dramatiq.Worker(subject.broker, worker_threads=threads, worker_timeout=50)
     worker.start()
     try:
-        yield
+        yield worker
     finally:
         worker.stop(timeout=10_000)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from services.deadline import until
 from tests.conformance.brokers.subject import SharedSubject, Subject, declare, wait, working
 
 
@@ -56,9 +57,14 @@ def test_a_worker_that_stops_ends_what_runs_and_gives_back_the_rest(subject: Sub
 
     actor = declare(subject, job)
     subject.enqueue_many(actor.message(number) for number in range(10))
-    with working(subject, threads=1):
+    with working(subject, threads=1) as worker:
         assert started.wait(10)
-        threading.Timer(0.3, go_on.set).start()
+
+        def end() -> None:
+            until(lambda: not worker.workers[0].running, seconds=20, what="the stop")
+            go_on.set()
+
+        threading.Thread(target=end).start()
 
     left = 10 - len(ran)
     wait(subject, lambda: subject.counts() == (left, 0), "what has not run, in its queue")

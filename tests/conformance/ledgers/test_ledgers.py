@@ -5,10 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from periodic.missed import Missed
+from periodic.missed import MOST_MISSED, Missed
 from periodic.position import Position
 from periodic.roster import Entry, Roster, timing_of
-from periodic.sqlite import MOST_MISSED
 from periodic.takeover import MustNotLead
 from periodic.watermark import Watermark
 from services.deadline import until

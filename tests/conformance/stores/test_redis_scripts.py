@@ -29,6 +29,7 @@ def test_every_operation_survives_that_redis_forgets_its_scripts(in_redis: InRed
         lambda: store.release("v1.ended").state == "failed",
         lambda: store.complete("v1.ended").state == "released",
         lambda: not store.arrive("g", "a"),
+        lambda: store.restore([], [], fence=1) == [],
     ]
     for operation in operations:
         in_redis.raw.script_flush()

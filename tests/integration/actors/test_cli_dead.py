@@ -1,10 +1,11 @@
-"""`actors dead` beside real workers."""
+"""`actors dead` on each engine, beside real workers."""
 
 import json
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,11 @@ import dramatiq
 import pytest
 
 import services
-from actors.brokers.admin import Admin
-from actors.brokers.nodes import Nodes
-from actors.brokers.publisher import Publication
-from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
-from actors.brokers.topology import Queue, Topology
 from middleware import Letter
 from middleware.failure import Failure, Reason
 from services.deadline import until
 from tests.integration.project import Project
+from tests.integration.shops import EmbeddedShop, Shop, on_rabbitmq
 
 NOWHERE_AMQP = "amqp://guest:guest@127.0.0.1:1/"
 
@@ -39,42 +36,27 @@ TASKS = """
 """
 
 
-@pytest.fixture
-def shop(project: Project) -> Project:
+@pytest.fixture(params=["sqlite", "rabbitmq"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
     """Five charges and a report that have failed for good, as workers leave them; no worker runs."""
-    project.write("shop_tasks", TASKS)
-    broker = RabbitmqBroker(
-        lambda: RabbitmqOptions(Nodes([project.env["ACTORS_BROKER_URL"]]), Topology("quorum", project.prefix)),
-        middleware=[],
-    )
-    letters = [
-        buried(broker, "default", "charge", order, ValueError(f"order {order} is refused")) for order in range(5)
-    ]
-    letters.append(buried(broker, "reports", "report", "monday", RuntimeError("no paper")))
-    assert broker.engine.publisher.publish(letters, 30) == []
-    broker.close()
-    return project
+    # Only what is asked for is started.
+    shop: Shop = EmbeddedShop(tmp_path) if request.param == "sqlite" else request.getfixturevalue("rabbitmq_shop")
+    shop.write("shop_tasks", TASKS)
+    letters = [buried("default", "charge", order, ValueError(f"order {order} is refused")) for order in range(5)]
+    shop.bury([*letters, buried("reports", "report", "monday", RuntimeError("no paper"))])
+    return shop
 
 
-def buried(broker: RabbitmqBroker, queue: str, actor: str, argument: object, error: Exception) -> Publication:
+@pytest.fixture
+def rabbitmq_shop(tmp_path: Path, broker_url: str, redis_url: str, prefix: str) -> Iterator[Shop]:
+    with on_rabbitmq(tmp_path, broker_url=broker_url, store_url=redis_url, prefix=prefix) as shop:
+        yield shop
+
+
+def buried(queue: str, actor: str, argument: object, error: Exception) -> tuple[Letter, bytes]:
     traceback = f'Traceback (most recent call last):\n  File "shop_tasks.py", line 9, in {actor}\n{error!r}'
     message: dramatiq.Message[None] = dramatiq.Message(queue, actor, (argument,), {}, {"traceback": traceback})
-    letter = Letter.of(message, Failure.of(error, Reason.EXHAUSTED), queue=queue)
-    return broker.engine.bury(message.encode(), letter)
-
-
-def dead(project: Project) -> int:
-    return sum(count(project, Topology("quorum", project.prefix).dead(queue)) for queue in ("default", "reports"))
-
-
-def ready(project: Project) -> int:
-    return sum(count(project, Topology("quorum", project.prefix).work(queue)) for queue in ("default", "reports"))
-
-
-def count(project: Project, queue: Queue) -> int:
-    with Admin(Nodes([project.env["ACTORS_BROKER_URL"]]), timeout_s=10) as admin:
-        depth = admin.depth(queue)
-    return depth.messages if depth is not None else 0
+    return Letter.of(message, Failure.of(error, Reason.EXHAUSTED), queue=queue), message.encode()
 
 
 def listed(project: Project, *options: str) -> list[dict[str, Any]]:
@@ -83,7 +65,7 @@ def listed(project: Project, *options: str) -> list[dict[str, Any]]:
     return letters
 
 
-def test_what_is_dead_is_listed_shown_and_grouped_and_nothing_changes(shop: Project) -> None:
+def test_what_is_dead_is_listed_shown_and_grouped_and_nothing_changes(shop: Shop) -> None:
     letters = listed(shop)
     assert [letter["actor"] for letter in letters] == [*["charge"] * 5, "report"]
     assert {letter["reason"] for letter in letters} == {"exhausted"}
@@ -98,7 +80,7 @@ def test_what_is_dead_is_listed_shown_and_grouped_and_nothing_changes(shop: Proj
     assert listed(shop) == letters
 
 
-def test_the_last_line_of_a_page_is_the_command_for_the_next(shop: Project) -> None:
+def test_the_last_line_of_a_page_is_the_command_for_the_next(shop: Shop) -> None:
     page = shop.actors("dead", "list", "--limit", "4", "--reason", "exhausted").stdout
     last = page.splitlines()[-1].removeprefix("next page: actors ")
     rest = shop.actors(*last.split()).stdout
@@ -106,35 +88,35 @@ def test_the_last_line_of_a_page_is_the_command_for_the_next(shop: Project) -> N
     assert len(re.findall(r"ValueError|RuntimeError", rest)) == 2
 
 
-def test_a_replay_says_first_what_it_would_do_and_then_does_it(shop: Project) -> None:
+def test_a_replay_says_first_what_it_would_do_and_then_does_it(shop: Shop) -> None:
     preview = shop.actors("dead", "replay", "--actor", "charge", "--dry-run")
-    assert (preview.returncode, dead(shop)) == (0, 6)
+    assert (preview.returncode, shop.dead()) == (0, 6)
     assert "5 dead letters: 5 to replay, 0 to keep" in preview.stdout
     done = shop.json("dead", "replay", "--actor", "charge", "--yes")
     assert done["outcome"] == {"replayed": 5, "kept": {}, "failed_again": 0, "stopped": None}
-    assert (done["preview"]["ready"], dead(shop)) == (5, 1)
+    assert (done["preview"]["ready"], shop.dead()) == (5, 1)
     with shop.worker():
         until(lambda: len(shop.ran()) == 5, seconds=30, what="the replays")
     assert sorted(shop.ran()) == ["0", "1", "2", "3", "4"]
 
 
-def test_nothing_is_replayed_or_discarded_that_nobody_has_confirmed(shop: Project) -> None:
+def test_nothing_is_replayed_or_discarded_that_nobody_has_confirmed(shop: Shop) -> None:
     for command in ("replay", "discard"):
         refused = shop.actors("dead", command)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert "--yes" in refused.stderr
-    assert dead(shop) == 6
+    assert shop.dead() == 6
 
 
-def test_what_does_not_fit_todays_signature_is_kept_and_named(shop: Project) -> None:
+def test_what_does_not_fit_todays_signature_is_kept_and_named(shop: Shop) -> None:
     shop.write("shop_tasks", TASKS.replace("charge(order_id: int)", "charge(order_id: int, cents: int)"))
     kept = shop.actors("dead", "replay", "--actor", "charge", "--yes")
     assert kept.returncode == 1
     assert "missing a required argument: 'cents'; --force replays it" in kept.stdout
-    assert dead(shop) == 6
+    assert shop.dead() == 6
 
 
-def test_what_is_discarded_leaves_a_line_for_an_audit_and_may_be_put_back(shop: Project) -> None:
+def test_what_is_discarded_leaves_a_line_for_an_audit_and_may_be_put_back(shop: Shop) -> None:
     before = listed(shop)
     assert shop.actors("dead", "export", "--out", "kept.jsonl", "--bodies", "bodies").returncode == 0
     discarded = shop.actors("dead", "discard", "--actor", "charge", "--yes")
@@ -151,7 +133,7 @@ def test_what_is_discarded_leaves_a_line_for_an_audit_and_may_be_put_back(shop: 
         assert json.loads(body)["message_id"] == letter["message_id"]
 
 
-def test_an_export_to_stdout_is_what_an_import_reads_from_stdin(shop: Project) -> None:
+def test_an_export_to_stdout_is_what_an_import_reads_from_stdin(shop: Shop) -> None:
     exported = shop.actors("dead", "export").stdout
     shop.actors("dead", "discard", "--yes")
     command = [sys.executable, "-m", "actors", "dead", "import", "-", "--json"]
@@ -159,31 +141,31 @@ def test_an_export_to_stdout_is_what_an_import_reads_from_stdin(shop: Project) -
         command, cwd=shop.folder, env=shop.env, input=exported, capture_output=True, text=True, timeout=60, check=False
     )
     assert json.loads(imported.stdout)["restored"] == 6
-    assert dead(shop) == 6
+    assert shop.dead() == 6
 
 
-def test_a_bad_line_is_named_by_its_number_and_ends_an_import_with_1(shop: Project) -> None:
+def test_a_bad_line_is_named_by_its_number_and_ends_an_import_with_1(shop: Shop) -> None:
     (shop.folder / "bad.jsonl").write_text("\nno line\n")
     ended = shop.actors("dead", "import", "bad.jsonl")
     assert ended.returncode == 1
     assert "Error: line 2: it is not JSON" in ended.stderr
 
 
-def test_ctrl_c_ends_a_replay_in_an_orderly_way(shop: Project) -> None:
+def test_ctrl_c_ends_a_replay_in_an_orderly_way(shop: Shop) -> None:
     command = [sys.executable, "-m", "actors", "dead", "replay", "--yes", "--rate", "1"]
     process = subprocess.Popen(
         command, cwd=shop.folder, env=shop.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    until(lambda: ready(shop) >= 2, seconds=30, what="the first replays")
+    until(lambda: shop.ready() >= 2, seconds=30, what="the first replays")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 1, err
     replayed = int(re.findall(r"replayed (\d) dead letters", out)[0])
     assert "Error: stopped: it was interrupted" in err
-    assert (ready(shop), dead(shop)) == (replayed, 6 - replayed)
+    assert (shop.ready(), shop.dead()) == (replayed, 6 - replayed)
 
 
-def test_letters_that_expire_soon_are_warned_of(shop: Project) -> None:
+def test_letters_that_expire_soon_are_warned_of(shop: Shop) -> None:
     assert shop.actors("dead", "export", "--out", "kept.jsonl").returncode == 0
     assert shop.actors("dead", "discard", "--yes").returncode == 0
     retention = {"ACTORS_DEAD_LETTER_RETENTION_MS": "3600000"}
@@ -197,7 +179,7 @@ def test_letters_that_expire_soon_are_warned_of(shop: Project) -> None:
     assert len(listed(shop)) == 6
 
 
-def test_what_is_not_there_ends_a_show_with_1(shop: Project) -> None:
+def test_what_is_not_there_ends_a_show_with_1(shop: Shop) -> None:
     ended = shop.actors("dead", "show", "nothing")
     assert (ended.returncode, ended.stdout) == (1, "")
 
@@ -210,19 +192,20 @@ def test_a_rabbitmq_that_is_away_ends_a_command_with_one_line_and_3(project: Pro
 
 
 def test_a_user_without_rights_is_told_what_it_lacks(
-    shop: Project, rabbitmq_server: services.RabbitMQ, prefix: str
+    rabbitmq_shop: Shop, rabbitmq_server: services.RabbitMQ, prefix: str
 ) -> None:
+    rabbitmq_shop.bury([buried("default", "charge", 1, ValueError("refused"))])
     rabbitmq_server.ctl("add_user", prefix, "secret")
     rabbitmq_server.ctl("set_permissions", prefix, "nothing", "nothing", "nothing")
-    url = shop.env["ACTORS_BROKER_URL"].replace("guest:guest", f"{prefix}:secret")
+    url = rabbitmq_shop.env["ACTORS_BROKER_URL"].replace("guest:guest", f"{prefix}:secret")
     try:
-        ended = shop.actors("dead", "list", ACTORS_BROKER_URL=url)
+        ended = rabbitmq_shop.actors("dead", "list", ACTORS_BROKER_URL=url)
     finally:
         rabbitmq_server.ctl("delete_user", prefix)
     assert (ended.returncode, ended.stdout) == (3, "")
     assert "ACCESS_REFUSED" in ended.stderr
 
 
-def test_the_folder_of_bodies_is_made(shop: Project) -> None:
+def test_the_folder_of_bodies_is_made(shop: Shop) -> None:
     assert shop.actors("dead", "export", "--bodies", "a/b", "--actor", "report").returncode == 0
     assert len(list(Path(shop.folder / "a/b").iterdir())) == 1

@@ -1,6 +1,6 @@
 """A producer and a worker on one file, as processes that are killed, or that kill themselves at a statement.
 
-    python -m tests.integration.embedded.mortal send|work|lives FOLDER …
+    python -m tests.integration.embedded.mortal send|work|lives|starve FOLDER …
 
 Actors append a line to the file ``effects`` when they begin, and producers one for each send that has returned; a line
 of less than a page is written whole or not at all.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sqlite3
 import sys
@@ -26,6 +27,7 @@ from actors.assembly import middleware, swap_store
 from actors.brokers.broker import Broker
 from actors.brokers.sqlite import SCHEMA, SqliteEngine, SqliteOptions
 from actors.decorator import Actor
+from actors.errors import EnqueueError
 from middleware.attempt import current
 from middleware.stores.sqlite import SCHEMA as STORE_SCHEMA
 from middleware.stores.sqlite import SqliteFile, SqliteStore
@@ -206,6 +208,29 @@ def lives(folder: Path, first: int, step: int) -> None:
         dies_at += step
 
 
+def starve(folder: Path) -> None:
+    """Send and work while the disk has no room for more, and when it has some again. Says how often a send failed."""
+    site, refused = Site(folder), 0
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with site.working(threads=2):
+        site.send("before")
+        # No file may become longer than the log is. It is the longest by far, and grows with each transaction.
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / "actors.db-wal").stat().st_size, hard))
+        message = site.plain.message("meanwhile")
+        for _ in range(3):
+            try:
+                site.broker.enqueue(message)
+            except EnqueueError:
+                refused += 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        # Once more the same message, whether it may be there or not.
+        site.broker.enqueue(message)
+        site.note("sent", "meanwhile")
+        site.send("after")
+        until(lambda: left(folder) == 0, seconds=60, what="the end of all messages")
+    say(refused)
+
+
 def say(word: object) -> None:
     sys.stdout.write(f"{word}\n")
     sys.stdout.flush()
@@ -215,6 +240,8 @@ def main(command: str, folder: str, *arguments: str) -> None:
     home = Path(folder)
     if command == "lives":
         lives(home, *map(int, arguments))
+    elif command == "starve":
+        starve(home)
     elif command == "work":
         with Site(home).working(threads=4):
             say("ready")

@@ -1,4 +1,4 @@
-"""The demo, on fewer orders: it counts, it fails when it should, and it leaves nothing behind."""
+"""The demo, on fewer orders and both brokers: it counts, fails when it should, and leaves nothing behind."""
 
 import json
 import os
@@ -17,11 +17,18 @@ from services.deadline import until
 ORDERS = 200
 ACTORS = ["take_order", "charge", "reserve_stock", "send_receipt"]
 DEMO = [sys.executable, "-m", "examples.demo", "--orders", str(ORDERS)]
+# Where the jobs are, and how many processes that takes at least: the demo itself, its warden, and two workers of two
+# each; RabbitMQ, its port mapper, and Redis.
+PLACES = {"sqlite": ("one SQLite file, /", 6), "rabbitmq": ("RabbitMQ", 9)}
+
+any_broker = pytest.mark.parametrize("broker", PLACES)
 
 
-def test_no_job_is_lost_when_a_worker_is_killed_in_the_middle() -> None:
-    done = subprocess.run([*DEMO, "--json"], capture_output=True, text=True)
+@any_broker
+def test_no_job_is_lost_when_a_worker_is_killed_in_the_middle(broker: str) -> None:
+    done = subprocess.run([*DEMO, "--json", "--broker", broker], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert f"The jobs are in {PLACES[broker][0]}" in done.stderr
     shown = json.loads(done.stdout)
     assert ORDERS <= shown["killed_after"] < shown["jobs"]
     assert [row["actor"] for row in shown["table"]] == ACTORS
@@ -52,14 +59,24 @@ def test_jobs_that_have_not_run_in_time_make_it_fail() -> None:
     assert "Shown:" not in done.stdout
 
 
+def test_it_needs_no_server_unless_one_is_asked_for() -> None:
+    env = os.environ | {
+        "PATH": "/nowhere",
+        "ACTORS_BROKER_URL": "amqp://127.0.0.1:1/",
+        "ACTORS_STORE_URL": "redis://127.0.0.1:1",
+    }
+    done = subprocess.run([*DEMO, "--json"], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@any_broker
 @pytest.mark.parametrize(("ending", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_nothing_outlives_it(tmp_path: Path, ending: signal.Signals, status: int) -> None:
+def test_nothing_outlives_it(tmp_path: Path, broker: str, ending: signal.Signals, status: int) -> None:
     env = os.environ | {"TMPDIR": str(tmp_path), "ACTORS_TEST_FOLDER": "", "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(DEMO, env=env, stdout=subprocess.PIPE, text=True) as demo:
+    with subprocess.Popen([*DEMO, "--broker", broker], env=env, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
-        assert any("jobs" in line for line in demo.stdout)
-        # RabbitMQ, its port mapper, Redis, two workers of two processes each, and the demo itself, at least
-        assert len(within(tmp_path)) >= 8
+        assert any("of 800 jobs" in line for line in demo.stdout)
+        assert len(within(tmp_path)) >= PLACES[broker][1]
         demo.send_signal(ending)
         demo.stdout.read()
     assert demo.returncode == status

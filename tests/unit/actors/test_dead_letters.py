@@ -12,7 +12,7 @@ from pika import BasicProperties
 from actors.brokers.buried import HEADER, RESTORED, Buried, bury, exhume, expires, rebury
 from actors.brokers.topology import Queue
 from actors.dead_letters import BadLine, Selection, line_of, read_line
-from actors.dead_letters.pages import Place
+from actors.dead_letters.rabbitmq.pages import Place
 from middleware import Letter
 
 LETTER = Letter(

@@ -178,7 +178,7 @@ def test_a_check_names_a_schedule_whose_arguments_do_not_fit_the_hints(stub_brok
     @actor(periodic={"nightly": cron("@daily", args=("none",)), "hourly": cron("@hourly", args=("2026-11-01",))})
     def report(day: date) -> None: ...
 
-    (finding,) = check_actors({"report": report})
+    (finding,) = check_actors({"report": report}, on_rabbitmq=True)
 
     assert finding.subject == "report"
     assert finding.what.startswith("schedule 'nightly': actor 'report': day: ")
@@ -187,7 +187,7 @@ def test_a_check_names_a_schedule_whose_arguments_do_not_fit_the_hints(stub_brok
 def test_a_check_of_a_schedule_leaves_actors_of_plain_dramatiq_alone(stub_broker: StubBroker) -> None:
     plain = dramatiq.Actor(print, broker=stub_broker, actor_name="plain", queue_name="default", priority=0, options={})
 
-    (finding,) = check_actors({"plain": plain})
+    (finding,) = check_actors({"plain": plain}, on_rabbitmq=True)
 
     assert finding.what == "builtins.print on queue 'default'"
 

@@ -129,6 +129,9 @@ def test_the_folder_is_its_user_s_alone_and_goes_with_the_last_that_listens(bell
     assert stat.S_IMODE(bell.folder.stat().st_mode) == 0o700
     first.close()
     assert bell.folder.exists()
+    killed = bell.listen("default")
+    assert killed is not None
+    killed.close()
     second.close()
     assert not bell.folder.exists()
     bell.ring(["default"])  # nobody, which is no error

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from middleware.stores.sqlite.versions import MIGRATIONS, bring_up, too_new, version_of
+from middleware.stores.sqlite.versions import MIGRATIONS, bring_up, moving, shut, too_new, version_of
 
 FIRST = ["CREATE TABLE IF NOT EXISTS actors_numbers (number INTEGER)"]
 THIRD = ["CREATE TABLE IF NOT EXISTS actors_numbers (number INTEGER, double INTEGER, triple INTEGER)"]
@@ -56,6 +56,23 @@ def test_newer_tables_are_refused_and_left_alone(raw: sqlite3.Connection) -> Non
     bring_up(raw, THIRD, STEPS)
     assert "its tables are of version 3, and this release knows none above 1" in bring_up(raw, FIRST, [])
     assert version_of(raw) == 3
+
+
+def test_tables_that_are_shut_stay_so_through_all_steps(raw: sqlite3.Connection) -> None:
+    bring_up(raw, FIRST, [])
+    shut(raw, is_shut=True)
+    shut(raw, is_shut=True)
+    assert (version_of(raw), bring_up(raw, THIRD, STEPS), version_of(raw)) == (-1, "", -3)
+    assert "of version 3" in bring_up(raw, FIRST, [])
+    shut(raw, is_shut=False)
+    assert version_of(raw) == 3
+
+
+def test_tables_say_where_they_go(raw: sqlite3.Connection) -> None:
+    assert moving(raw) == ""
+    raw.execute("CREATE TABLE actors_moving (why TEXT)")
+    raw.execute("INSERT INTO actors_moving VALUES ('there')")
+    assert moving(raw) == "there"
 
 
 def test_this_release_has_one_version() -> None:

@@ -1,22 +1,17 @@
 """Dead letters that are dropped, or kept in a file and put back."""
 
+import json
 import time
 from typing import Any
 
 import pytest
 
-from actors.brokers import taking
 from actors.dead_letters import Buried, Dead, ImportTerms, Restored, Selection, line_of
-from middleware import Letter
-from tests.integration.broker.dead.conftest import FIRST_DIED, MakeSite, Site, ids, returned
+from tests.conformance.operators.conftest import MakeSite
+from tests.conformance.operators.site import Site, ids, returned
 
 EVERYTHING = Selection()
 HOUR_MS = 3_600_000
-
-
-def bury_bytes(site: Site, body: bytes) -> None:
-    letter = Letter.of_body(body, ValueError("no"), queue="default", died=FIRST_DIED)
-    assert site.broker.engine.publisher.publish([site.broker.engine.bury(body, letter)], 10) == []
 
 
 def exported(site: Site, selection: Selection = EVERYTHING) -> list[str]:
@@ -28,11 +23,11 @@ def exported(site: Site, selection: Selection = EVERYTHING) -> list[str]:
 def whole(site: Site) -> list[tuple[Any, ...]]:
     found: list[Buried] = []
     site.letters.export(EVERYTHING, found.append)
-    return [(buried.letter, buried.body, buried.properties.message_id, buried.found_in) for buried in found]
+    return [(buried.letter, buried.body, buried.found.get("message_id"), buried.found_in) for buried in found]
 
 
-def test_what_is_discarded_is_gone_and_the_rest_stays_in_its_order(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(taking, "DEEPEST", 7)
+@pytest.mark.usefixtures("small_steps")
+def test_what_is_discarded_is_gone_and_the_rest_stays_in_its_order(site: Site) -> None:
     names = [f"{number:02}" for number in range(60)]
     site.bury(*names)
     gone: list[Dead] = []
@@ -52,7 +47,7 @@ def test_a_discard_that_is_told_to_stop_leaves_the_rest(site: Site) -> None:
 def test_an_export_changes_nothing_and_its_import_puts_the_same_back(site: Site) -> None:
     site.bury("a", "b", kwargs={"name": "näme\n\u2028"})
     site.bury("x", queue="reports")
-    bury_bytes(site, b"\xff\x00 not JSON")
+    site.bury_bytes(b"\xff\x00 not JSON")
     with returned(site):
         lines = exported(site)
     before = whole(site)
@@ -80,14 +75,16 @@ def test_bad_lines_are_named_and_all_others_are_put_back(site: Site) -> None:
     assert bad == [2]
 
 
-def test_what_is_put_back_has_what_is_left_of_its_retention(make_site: MakeSite, queue_type: str) -> None:
-    site = make_site(queue_type=queue_type, dead_letter_retention_ms=HOUR_MS)
+def test_what_is_put_back_has_what_is_left_of_its_retention(make_site: MakeSite) -> None:
+    site = make_site(dead_letter_retention_ms=HOUR_MS)
     now = time.time_ns() // 1_000_000
     site.bury("a", died=now - 60_000)
-    site.bury("late", died=now - 2 * HOUR_MS)
-    [expires, _] = [dead.expires for dead in site.letters.look().letters]
-    lines = exported(site)
+    [expires] = [dead.expires for dead in site.letters.look().letters]
+    [line] = exported(site)
+    late = json.loads(line) | {"expires": now - 1}
+    late["letter"] |= {"id": "late", "message_id": "late"}
     site.letters.discard(EVERYTHING)
+    lines = [line, json.dumps(late)]
     assert site.letters.restore(lines) == Restored(restored=1, expired=1, lines=2)
     [dead] = site.letters.look().letters
     assert expires is not None
@@ -95,9 +92,9 @@ def test_what_is_put_back_has_what_is_left_of_its_retention(make_site: MakeSite,
     assert dead.expires == pytest.approx(expires, abs=1)
     # And the letter that should be gone by now comes back where that is asked for
     assert site.letters.restore(lines, ImportTerms(fresh=True)).restored == 1
-    late = site.letters.look().letters[-1]
-    assert late.expires is not None
-    assert late.expires >= now + HOUR_MS
+    [found] = site.letters.find("late")
+    assert found.expires is not None
+    assert found.expires >= now + HOUR_MS
 
 
 def test_an_import_stops_after_a_chunk_when_it_is_told_to(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

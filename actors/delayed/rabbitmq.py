@@ -1,105 +1,40 @@
-"""Delayed messages: look at them, cancel them, run them now.
+"""The delayed messages in RabbitMQ, the soonest due of them in the memory of relays.
 
-They wait in RabbitMQ, the soonest due of them in the memory of relays. Each call looks into all hold queues, as deep as
-it is told, and asks all relays; it remembers nothing.
+Each call looks into all hold queues, as deep as it is told, and asks all relays; it remembers nothing.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from dramatiq.errors import BrokerError
 
-from actors.assembly import on_rabbitmq, store
 from actors.brokers.admin import Admin
-from actors.brokers.broker import Broker
 from actors.brokers.hold import Held
 from actors.brokers.inquiry import Action, Delayed, Found
 from actors.brokers.publisher import Publication
 from actors.brokers.rabbitmq import RabbitmqEngine
-from actors.brokers.walk import LIST, PATIENCE_S, Errand, Looked, Walk
-from middleware.keys import digest
-from middleware.stores import Refused, State, Store, StoreUnavailable
-
-__all__ = ["Dealt", "Delayed", "DelayedMessages", "Found", "Looked", "Page", "delayed_messages"]
-
-log = logging.getLogger(__name__)
-
-# How many messages of each hold queue are looked at unless told otherwise.
-DEPTH = 1_000
+from actors.brokers.walk import LIST, PATIENCE_S, Errand, Walk
+from actors.delayed.page import Dealt, Page
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some of the delayed messages.
-
-    Attributes:
-        messages: the soonest due first.
-        following: what to give as *after* for the next page; empty if there is none.
-        looked: how far each hold queue was looked into.
-        silent: how many relays did not answer; what they keep is missing.
-    """
-
-    messages: Sequence[Delayed]
-    following: str
-    looked: Sequence[Looked]
-    silent: int
-
-
-@dataclass(frozen=True, slots=True)
-class Dealt:
-    """What became of messages that were named.
-
-    Attributes:
-        found: those that were found, and copies of them, each with its problem if it could not be dealt with.
-        missing: the ids that were not found.
-        looked: how far each hold queue was looked into.
-        silent: how many relays did not answer; what they keep was not looked at.
-    """
-
-    found: Sequence[Found]
-    missing: Sequence[str]
-    looked: Sequence[Looked]
-    silent: int
-
-
-class DelayedMessages:
-    """The delayed messages of one environment.
+class RabbitmqWaiting:
+    """See :class:`~actors.delayed.waiting.Waiting`.
 
     Args:
-        broker: where they are.
-        store: called for the store of their keys.
+        engine: where they are.
         depth: how many messages of each hold queue are looked at, soonest due first.
         timeout_s: how long RabbitMQ may take for each hold queue, in seconds.
-
-    Raises:
-        ConnectionFailed: from every method, when RabbitMQ does not answer in time.
-        AccessRefused: from every method, when the user has no right to it.
     """
 
-    def __init__(
-        self, broker: Broker[RabbitmqEngine], store: Callable[[], Store], *, depth: int = DEPTH, timeout_s: float = 10.0
-    ) -> None:
-        self._broker = broker
-        self._store = store
+    def __init__(self, engine: RabbitmqEngine, *, depth: int, timeout_s: float) -> None:
+        self._engine = engine
         self._depth = depth
         self._timeout_s = timeout_s
 
-    def look(self, *, queue: str | None = None, actor: str | None = None, limit: int = 100, after: str = "") -> Page:
-        """Return a page of them, soonest due first; nothing changes.
-
-        Args:
-            queue: only those for this logical queue.
-            actor: only those for this actor.
-            limit: how many to return at most.
-            after: where an earlier page said to go on.
-
-        Raises:
-            ValueError: *after* is no such place.
-        """
+    def look(self, *, queue: str | None, actor: str | None, limit: int, after: str) -> Page:
+        """Return a page of them, soonest due first; nothing changes."""
         soonest = _Soonest(limit, _place(after))
 
         def see(found: Found) -> None:
@@ -110,7 +45,14 @@ class DelayedMessages:
             looked = walk.go(LIST, see)
         return Page(*soonest.page(), looked, walk.silent)
 
-    def cancel(self, ids: Sequence[str], note: Callable[[Found], None] = lambda found: None) -> Dealt:
+    def find(self, ids: Sequence[str]) -> list[Delayed]:
+        """Return the messages with *ids*; nothing changes."""
+        named: list[Delayed] = []
+        with self._walk() as walk:
+            walk.go(LIST, lambda found: named.append(found.message) if found.message.message_id in ids else None)
+        return named
+
+    def cancel(self, ids: Sequence[str], note: Callable[[Found], None]) -> Dealt:
         """Drop the messages with *ids*; call *note* with each as soon as it is gone."""
 
         def drop(named: Sequence[Held]) -> list[Found]:
@@ -120,13 +62,11 @@ class DelayedMessages:
 
         return self._deal("cancel", ids, drop, note)
 
-    def run_now(self, ids: Sequence[str], note: Callable[[Found], None] = lambda found: None) -> Dealt:
+    def run_now(self, ids: Sequence[str], note: Callable[[Found], None]) -> Dealt:
         """Put the messages with *ids* into their work queues; call *note* with each as soon as it is there.
 
         A process that dies in the middle doubles a message, under the same message id; it loses none.
         """
-        with self._walk() as walk:
-            walk.go(LIST, lambda found: self._free(found.message) if found.message.message_id in ids else None)
         return self._deal("run-now", ids, self._release, note)
 
     def _deal(
@@ -152,7 +92,7 @@ class DelayedMessages:
 
     @contextmanager
     def _walk(self) -> Iterator[Walk]:
-        options = self._broker.engine.options
+        options = self._engine.options
         with Admin(options.nodes, timeout_s=self._timeout_s) as admin:
             yield Walk(admin, options.topology, depth=self._depth, patience_s=min(PATIENCE_S, self._timeout_s / 2))
 
@@ -162,12 +102,12 @@ class DelayedMessages:
         publications: dict[Held, Publication] = {}
         for held in named:
             try:
-                queue = self._broker.engine.declarations.work(held.queue, timeout_s=self._timeout_s)
+                queue = self._engine.declarations.work(held.queue, timeout_s=self._timeout_s)
             except BrokerError as error:
                 problems[held] = str(error)
             else:
                 publications[held] = held.released(queue.name)
-        refusals = self._broker.engine.publisher.publish(list(publications.values()), self._timeout_s)
+        refusals = self._engine.publisher.publish(list(publications.values()), self._timeout_s)
         reasons = {id(refusal.publication): refusal.reason for refusal in refusals}
         for held, publication in publications.items():
             if id(publication) in reasons:
@@ -175,24 +115,6 @@ class DelayedMessages:
             else:
                 held.ack()
         return [Found(Delayed.of(held), problems.get(held)) for held in named]
-
-    def _free(self, message: Delayed) -> None:
-        """Free the key of a retry: until that is due, its record lets nothing run."""
-        actor = self._broker.actors.get(message.actor or "")
-        scope = getattr(getattr(actor, "policy", None), "scope", message.actor or "")
-        try:
-            store = self._store()
-            for name in (store.digest_of(message.message_id), digest(scope, message.message_id)):
-                record = store.inspect(name) if name is not None else None
-                if record is not None and record.state is State.WAITING and record.owner == message.message_id:
-                    store.release(record.digest)
-        except (StoreUnavailable, Refused, KeyError) as error:
-            log.warning("message %s: if its key waits for a retry, it waits on: %s", message.message_id, error)
-
-
-def delayed_messages(*, depth: int = DEPTH, timeout_s: float = 10.0) -> DelayedMessages:
-    """Return the delayed messages of the application; see :class:`DelayedMessages`."""
-    return DelayedMessages(on_rabbitmq(), store, depth=depth, timeout_s=timeout_s)
 
 
 class _Soonest:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from actors.brokers.buried import Buried
 from actors.brokers.dead_queues import DeadQueue, DeadQueues
 from actors.brokers.publisher import Publisher
 from actors.brokers.taking import Taking
 from actors.dead_letters.objections import Examiner, Objection
-from actors.dead_letters.relapses import Relapses
+from actors.dead_letters.rabbitmq.relapses import Relapses
+from actors.dead_letters.rabbitmq.sending import Resent, Sending
+from actors.dead_letters.rate import Rate
 from actors.dead_letters.selection import Dead, Selection
-from actors.dead_letters.sending import Resent, Sending
+from actors.dead_letters.terms import Replayed, Terms
 
 # How many messages may be on their way, and how many of them are published together.
 WINDOW = 1_000
@@ -23,48 +24,8 @@ BATCH = 50
 ROUND_S = 300.0
 # How often the new letters are counted, in seconds.
 COUNT_EVERY_S = 1.0
-# How often RabbitMQ hears from a replay that waits for its rate, and how long that waits at a time, in seconds.
+# How often RabbitMQ hears from a replay that waits for its rate, in seconds.
 HEARTBEAT_S = 5.0
-NAP_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """How far a replay came.
-
-    Attributes:
-        replayed: how many letters were sent again, confirmed, and taken from their queue.
-        kept: how many were not, because of an objection.
-        relapsed: how many of the messages were found to have failed again.
-        stopped: why it ended before its end; empty if it did not.
-    """
-
-    replayed: int = 0
-    kept: int = 0
-    relapsed: int = 0
-    stopped: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """On which terms letters are replayed.
-
-    Attributes:
-        rate: how many a second; None for as many as RabbitMQ confirms.
-        stop_after: after how many that have failed again to stop; None for 10 and more than half of those that can have
-            ended.
-        force: replay also those whose objection can be overruled.
-        kept: called with each letter that is kept because of an objection.
-        done: called with each letter that is replayed.
-        go_on: asked several times a second whether to go on; what is on its way is brought to its end.
-    """
-
-    rate: float | None = None
-    stop_after: int | None = None
-    force: bool = False
-    kept: Callable[[Dead, Objection], object] = lambda dead, objection: None
-    done: Callable[[Dead], object] = lambda dead: None
-    go_on: Callable[[Replayed], bool] = lambda so_far: True
 
 
 class Replay:
@@ -101,7 +62,8 @@ class Replay:
         self._publisher = publisher
         self._timeout_s = timeout_s
         self._relapses = Relapses(queues, started=time.time_ns() // 1_000_000, stop_after=terms.stop_after)
-        self._next_at = self._pumped_at = self._counted_at = time.monotonic()
+        self._rate = Rate(terms.rate)
+        self._pumped_at = self._counted_at = time.monotonic()
 
     def run(self) -> Replayed:
         """Replay what is meant of all that is there now; return how far that came.
@@ -154,13 +116,13 @@ class Replay:
 
     def _start(self, arrived: deque[Buried], sending: Sending) -> None:
         """Publish what has arrived and is meant, as far as the window and the rate allow."""
-        while arrived and sending.count < WINDOW and self._may_start():
+        while arrived and sending.count < WINDOW and self._rate.allows():
             messages: list[Resent] = []
-            while arrived and len(messages) < BATCH and self._may_start():
+            while arrived and len(messages) < BATCH and self._rate.allows():
                 buried = arrived.popleft()
                 if self._selection.matches(buried.letter) and (resent := self._resent(buried)) is not None:
                     messages.append(resent)
-                    self._count_start()
+                    self._rate.count()
             if messages:
                 sending.start(messages)
 
@@ -168,10 +130,10 @@ class Replay:
         """Return what to publish for *buried*; None if it is kept."""
         found = self._examiner.examine(buried)
         if not isinstance(found, Objection):
-            publication = self._examiner.publication(found)
-            if not isinstance(publication, Objection):
-                return buried, publication
-            found = publication
+            following = self._examiner.following(found)
+            if not isinstance(following, Objection):
+                return buried, following.publication
+            found = following
         self._keep(buried, found)
         return None
 
@@ -220,18 +182,10 @@ class Replay:
                 return False
         return True
 
-    def _may_start(self) -> bool:
-        return self._terms.rate is None or time.monotonic() >= self._next_at
-
-    def _count_start(self) -> None:
-        if self._terms.rate is not None:
-            # What a nap has let pass may be caught up with.
-            self._next_at = max(self._next_at, time.monotonic() - 2 * NAP_S) + 1 / self._terms.rate
-
     def _wait(self, taking: Taking, *, is_sending: bool, waits_for_rate: bool) -> None:
         now = time.monotonic()
         if is_sending or now - self._pumped_at > HEARTBEAT_S:
             self._pumped_at = now
             taking.admin.pump()
         elif waits_for_rate:
-            time.sleep(max(0.0, min(NAP_S, self._next_at - now)))
+            self._rate.nap()
