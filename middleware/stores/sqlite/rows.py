@@ -44,15 +44,6 @@ def find_all(raw: sqlite3.Connection, digests: Iterable[str], now: int) -> dict[
     return found
 
 
-def find_all(raw: sqlite3.Connection, digests: Iterable[str], now: int) -> dict[str, Kept | None]:
-    """Return what is kept of each of *digests*, with one statement; those that are no plain texts are left out."""
-    found: dict[str, Kept | None] = {digest: None for digest in digests if digest.isascii()}
-    for row in raw.execute(FIND_ALL, (json.dumps(list(found)), now)):
-        kept = _to_kept(row)
-        found[kept.record.digest] = kept
-    return found
-
-
 def find(raw: sqlite3.Connection, digest: str, now: int) -> Kept | None:
     """Return what is kept of *digest*, and has not expired."""
     row = raw.execute(FIND, (to_text(digest), now)).fetchone()
