@@ -96,21 +96,8 @@ class Step:
     grave: Grave | None
 
 
-# SQLite decides which are meant, so that of all others nothing is read, and nothing decoded.
-_MEANT = """
-    ((:actors IS NULL OR actor IN (SELECT value FROM json_each(:actors)))
-    AND (:reasons IS NULL OR reason IN (SELECT value FROM json_each(:reasons)))
-    AND (:error_types IS NULL OR error_type IN (SELECT value FROM json_each(:error_types)))
-    AND (:fingerprints IS NULL OR fingerprint IN (SELECT value FROM json_each(:fingerprints))))
-"""
-_IN_QUEUE = "queue = :queue"
-# The + keeps SQLite from going through the queue all the same, for the sake of its order.
-_BY_ID = """
-    +queue = :queue AND id IN (
-        SELECT id FROM actors_dead_letter WHERE letter IN (SELECT value FROM json_each(:ids))
-        UNION SELECT id FROM actors_dead_letter WHERE message_id IN (SELECT value FROM json_each(:ids))
-    )
-"""
+# By which columns letters are selected, and by which lists of what is wanted.
+_COLUMNS = {"actors": "actor", "reasons": "reason", "error_types": "error_type", "fingerprints": "fingerprint"}
 
 
 def steps(
@@ -136,14 +123,16 @@ def steps(
         after: where to go on.
         whole: read their bodies.
     """
+    # SQLite decides which are meant, so that of all others nothing is read, and nothing decoded.
+    meant = " AND ".join(["1", *(f"{_COLUMNS[name]} IN {_places(name, wanted)}" for name in _lists(wanted))])
     rows = connection.execute(
         f"""
-        SELECT id, died, iif({_MEANT}, header, NULL), expires, length(body), iif(:whole AND {_MEANT}, body, x'')
+        SELECT id, died, iif({meant}, header, NULL), expires, length(body), iif(:whole AND {meant}, body, x'')
         FROM actors_dead_letter
-        WHERE {_BY_ID if wanted.ids else _IN_QUEUE} AND died <= :last AND (died, id) > (:died, :id)
+        WHERE {_by_id(wanted) if wanted.ids else "queue = :queue"} AND died <= :last AND (died, id) > (:died, :id)
         AND id <= :newest AND (expires IS NULL OR expires > :now)
         ORDER BY died, id LIMIT :limit
-        """,  # noqa: S608 (constants of this module)
+        """,  # noqa: S608 (constants of this module, and places for values)
         _parameters(wanted, after) | {"queue": queue, "now": now, "limit": limit, "newest": newest, "whole": whole},
     )
     return [_step(queue, *row) for row in rows]
@@ -193,10 +182,38 @@ def is_present(connection: sqlite3.Connection, letter: str, *, now: int) -> bool
 def _parameters(wanted: Wanted, after: Place) -> dict[str, Any]:
     died, row = after if wanted.since is None else max(after, (_within(wanted.since), _LEAST))
     last = _MOST if wanted.until is None else _within(wanted.until - 1)
-    names = ("actors", "reasons", "error_types", "fingerprints", "ids")
-    given: Mapping[str, Collection[str]] = {name: getattr(wanted, name) for name in names}
-    lists = {name: json.dumps(list(values)) if values else None for name, values in given.items()}
-    return lists | {"died": died, "id": row, "last": last}
+    values = {
+        f"{name}_{number}": value
+        for name in (*_lists(wanted), "ids")
+        for number, value in enumerate(_values(name, wanted))
+    }
+    return values | {"died": died, "id": row, "last": last}
+
+
+def _lists(wanted: Wanted) -> list[str]:
+    """Return the names of the lists, but for that of ids, that have something in them."""
+    return [name for name in _COLUMNS if getattr(wanted, name)]
+
+
+def _values(name: str, wanted: Wanted) -> list[str]:
+    """Return what is in a list, but for what is no Unicode, and therefore nobody's."""
+    return [
+        value for value in getattr(wanted, name) if value.isascii() or value == value.encode(errors="ignore").decode()
+    ]
+
+
+def _places(name: str, wanted: Wanted) -> str:
+    """Return a place for each value of a list: a text that has a NUL in it can be bound, and is cut in JSON."""
+    return f"({', '.join(f':{name}_{number}' for number in range(len(_values(name, wanted))))})"
+
+
+def _by_id(wanted: Wanted) -> str:
+    # The + keeps SQLite from going through the queue all the same, for the sake of its order.
+    places = _places("ids", wanted)
+    return f"""+queue = :queue AND id IN (
+            SELECT id FROM actors_dead_letter WHERE letter IN {places}
+            UNION SELECT id FROM actors_dead_letter WHERE message_id IN {places}
+        )"""  # noqa: S608 (places for values)
 
 
 def _step(queue: str, row: int, died: int, header: str | None, expires: int | None, size: int, body: bytes) -> Step:

@@ -214,8 +214,8 @@ def starve(folder: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with site.working(threads=2):
         site.send("before")
-        # No file may become longer than the log is. It is the longest by far, and grows with each transaction.
-        resource.setrlimit(resource.RLIMIT_FSIZE, ((folder / "actors.db-wal").stat().st_size, hard))
+        # No transaction is as short as this, wherever in the log it begins; the file of effects is.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, hard))
         message = site.plain.message("meanwhile")
         for _ in range(3):
             try:

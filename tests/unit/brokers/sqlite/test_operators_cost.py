@@ -72,8 +72,9 @@ def test_every_statement_finds_its_rows_by_an_index(name: str, file: SqliteFile)
     for statement, plan in plans.items():
         for line in plan:
             assert not line.startswith("SCAN") or any(small in line for small in SMALL), (statement, line)
-            # What was named one by one is sorted: that is few.
-            assert "TEMP B-TREE" not in line or "json_each" in statement, (statement, line)
+            # What was named one by one is sorted, and letters that died in one millisecond: both are few.
+            is_few = "json_each" in statement or "letter IN (" in statement or "RIGHT PART OF ORDER BY" in line
+            assert "TEMP B-TREE" not in line or is_few, (statement, line)
 
 
 @pytest.mark.parametrize("name", CALLS)
