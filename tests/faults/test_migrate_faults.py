@@ -70,7 +70,7 @@ class Mover:
         return told
 
 
-@pytest.fixture(params=["quorum", "classic"])
+@pytest.fixture(params=["quorum", pytest.param("classic", marks=pytest.mark.long)])
 def outgrown(
     request: pytest.FixtureRequest, tmp_path: Path, broker_url: str, redis_url: str, prefix: str
 ) -> Iterator[Site]:

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from benchmarks.embedded.page import RATES, WAITING, page
 from benchmarks.embedded.suite import measure, rows
 from benchmarks.embedded.systems import OURS, UNGUARDED
@@ -14,6 +16,7 @@ SYSTEMS = ["ours", "ours, idempotent=False", "huey", "huey, fsync=False", "Drama
 TARGET = 1.5
 
 
+@pytest.mark.long  # it starts a dozen processes
 def test_the_benchmark_measures_rates_and_a_worker_that_waits() -> None:
     loads: list[float] = []
     samples = measure([OURS, UNGUARDED], None, rounds=1, messages=300, loads=loads)

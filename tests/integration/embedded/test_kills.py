@@ -82,7 +82,12 @@ def test_a_process_killed_between_any_two_statements_loses_and_doubles_nothing(
 
 
 @pytest.mark.parametrize(
-    "victims", [("send",), ("work",), ("send", "work")], ids=["a producer", "a worker", "a producer and a worker"]
+    "victims",
+    [
+        pytest.param(("send",), id="a producer", marks=pytest.mark.long),
+        pytest.param(("work",), id="a worker", marks=pytest.mark.long),
+        pytest.param(("send", "work"), id="a producer and a worker"),
+    ],
 )
 def test_what_is_killed_again_and_again_loses_and_doubles_nothing(victims: tuple[str, ...], tmp_path: Path) -> None:
     rounds = 4
