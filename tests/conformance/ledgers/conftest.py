@@ -1,4 +1,4 @@
-"""All ledgers, one after the other: in RabbitMQ, on the session's server, and in a file of the test's own."""
+"""All ledgers, one after the other: in RabbitMQ, on the session's server, in a file of its own, and in memory."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.ledgers.on_rabbitmq import OnRabbitmq
-from tests.conformance.ledgers.on_sqlite import OnSqlite
+from tests.conformance.ledgers.on_sqlite import in_file, in_memory
 from tests.conformance.ledgers.subject import Subject
 
 
@@ -19,9 +19,15 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
-@pytest.fixture(params=["rabbitmq", "sqlite"])
+@pytest.fixture(params=["rabbitmq", "sqlite", "memory"])
 def subject(request: pytest.FixtureRequest, folder: Path) -> Iterator[Subject]:
-    on_sqlite = request.param == "sqlite"
-    made: Subject = OnSqlite(folder) if on_sqlite else OnRabbitmq(request.getfixturevalue("rabbitmq_server"))
+    made: Subject
+    match request.param:
+        case "rabbitmq":
+            made = OnRabbitmq(request.getfixturevalue("rabbitmq_server"))
+        case "sqlite":
+            made = in_file(folder)
+        case _:
+            made = in_memory(folder)
     yield made
     made.close()

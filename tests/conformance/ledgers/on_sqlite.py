@@ -1,4 +1,4 @@
-"""A ledger in an SQLite file."""
+"""A ledger in SQLite, in a file or in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from middleware.stores.sqlite.file import SqliteFile
 from periodic.missed import Missed
@@ -19,16 +20,20 @@ from periodic.sqlite.term import begin
 from periodic.takeover import Replica
 from periodic.tick import Tick
 from periodic.watermark import Watermark
+from tests.conformance.ledgers.in_memory import MemoryFile
 from tests.conformance.ledgers.subject import Begun
 
 JOBS = "CREATE TABLE IF NOT EXISTS jobs (id TEXT NOT NULL, schedule TEXT NOT NULL)"
 
 
-class OnSqlite:
-    """A file of its own; as in a process, each term's lock is an object of its own."""
+Kept = TypeVar("Kept", SqliteFile, MemoryFile)
 
-    def __init__(self, folder: Path) -> None:
-        self.file = SqliteFile(folder / "ledger.db", schema=[*SCHEMA, JOBS])
+
+class OnSqlite(Generic[Kept]):
+    """Tables of its own; as in a process, each term's lock is an object of its own."""
+
+    def __init__(self, file: Kept) -> None:
+        self.file: Kept = file
         self.refused: set[str] = set()
         self._time_s = 0.0
 
@@ -88,3 +93,11 @@ class OnSqlite:
 
     def close(self) -> None:
         self.file.close()
+
+
+def in_file(folder: Path) -> OnSqlite[SqliteFile]:
+    return OnSqlite(SqliteFile(folder / "ledger.db", schema=[*SCHEMA, JOBS]))
+
+
+def in_memory(folder: Path) -> OnSqlite[MemoryFile]:
+    return OnSqlite(MemoryFile(folder / "ledger.db", schema=[*SCHEMA, JOBS]))

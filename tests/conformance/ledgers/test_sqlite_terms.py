@@ -21,7 +21,7 @@ from periodic.sqlite.lock import Lock
 from periodic.sqlite.term import begin
 from periodic.status import Status
 from periodic.takeover import Replica
-from tests.conformance.ledgers.on_sqlite import OnSqlite
+from tests.conformance.ledgers.on_sqlite import OnSqlite, in_file
 from tests.property.test_scheduler_terms import ALWAYS, SKEW_S, TERMS, VERSIONS, Term, ids
 from tests.unit.periodic.moments import MIDNIGHT, after
 
@@ -79,7 +79,7 @@ class DyingFile:
 @settings(max_examples=60, deadline=None)
 def test_each_tick_is_enqueued_once_whoever_leads_and_wherever_terms_end(terms: list[Term], deaths: list[int]) -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("ACTORS_TEST_FOLDER")) as folder:
-        subject = OnSqlite(Path(folder))
+        subject = in_file(Path(folder))
         wall, outlooks = 0.0, [Outlook(version, MIDNIGHT) for version in VERSIONS]
         for term, dies_at in zip(terms, deaths, strict=False):
             wall = lead(subject, term, wall, outlooks[term.version], dies_at) + term.pause_s
@@ -91,7 +91,7 @@ def test_each_tick_is_enqueued_once_whoever_leads_and_wherever_terms_end(terms: 
         subject.close()
 
 
-def check(subject: OnSqlite) -> None:
+def check(subject: OnSqlite[SqliteFile]) -> None:
     roster, watermark = subject.read()
     assert roster is not None
     assert watermark is not None
@@ -110,7 +110,7 @@ def check(subject: OnSqlite) -> None:
     assert subject.missed() == 0
 
 
-def lead(subject: OnSqlite, term: Term, wall: float, outlook: Outlook, dies_at: int) -> float:
+def lead(subject: OnSqlite[SqliteFile], term: Term, wall: float, outlook: Outlook, dies_at: int) -> float:
     """Let a replica lead, which has run since midnight; return when its term ends."""
     skew = timedelta(seconds=term.skew_s)
     replica = Replica(f"version {term.version}", MIDNIGHT + skew, {each.name: each for each in VERSIONS[term.version]})
