@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,8 @@ class Session:
 
     def sweep(self) -> None:
         for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have just ended by itself
+                os.kill(pid, signal.SIGKILL)
 
     def records(self, event: str = "") -> list[dict[str, Any]]:
         """What it has written, as far as it is of *event*."""
