@@ -6,7 +6,7 @@ import socket
 import sqlite3
 
 from actors.brokers.sqlite import census
-from actors.brokers.sqlite.bell import Bell, _mark
+from actors.brokers.sqlite.bell import Bell, mark_of
 
 
 def consumers(connection: sqlite3.Connection, bell: Bell, queue: str, *, now: int) -> int:
@@ -22,7 +22,7 @@ def listeners(bell: Bell, queue: str) -> int:
 
     Only the consumers of one user's processes hear each other, where they have one folder for what is temporary.
     """
-    mark = _mark(queue)
+    mark = mark_of(queue)
     try:
         there = [each for each in bell.folder.iterdir() if each.name.startswith(mark)]
     except OSError:

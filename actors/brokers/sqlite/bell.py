@@ -43,7 +43,7 @@ class Bell:
 
     def ring(self, queues: Iterable[str]) -> None:
         """Wake all consumers of *queues*."""
-        marks = {_mark(queue) for queue in queues}
+        marks = {mark_of(queue) for queue in queues}
         try:
             there = [each for each in self.folder.iterdir() if each.name[:_MARK] in marks]
         except OSError:
@@ -60,7 +60,7 @@ class Bell:
         ear.setblocking(False)
         try:
             self._require_folder()
-            ear.bind(str(self.folder / f"{_mark(queue)}-{secrets.token_hex(4)}"))
+            ear.bind(str(self.folder / f"{mark_of(queue)}-{secrets.token_hex(4)}"))
         except OSError as error:
             ear.close()
             log.warning("queue %r: rings can't be heard, it is looked at every 50 ms instead: %s", queue, error)
@@ -151,5 +151,6 @@ def _drain(ear: socket.socket) -> bool:
     return heard
 
 
-def _mark(queue: str) -> str:
+def mark_of(queue: str) -> str:
+    """Return what the names of the sockets of all consumers of *queue* begin with."""
     return hashlib.sha256(queue.encode("utf-8", "surrogatepass")).hexdigest()[:_MARK]
