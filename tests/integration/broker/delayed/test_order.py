@@ -132,6 +132,9 @@ def test_a_relay_that_has_room_gets_what_is_new_and_not_a_look(
     with Admin(options.nodes, timeout_s=30) as admin, Peek(admin, queue, 100, lambda held: None) as peek:
         assert peek.taken == 1
         until(lambda: ready(broker) == PREFETCH, seconds=10, what="the relay's heads in their work queue")
+        until(lambda: not [*relay._kept.of(queue.name)], seconds=10, what="their acks")
+        acked = time.monotonic()
+        until(lambda: time.monotonic() - acked > 1, seconds=10, what="RabbitMQ, which takes them")
         # When more come
         hold(broker, channel, *[now_ms() + 300] * 20)
         # Then they go on while the look lasts
