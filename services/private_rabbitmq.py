@@ -22,8 +22,11 @@ HOMES = ("/usr/lib/rabbitmq/lib", "/opt", "/opt/homebrew/opt", "/usr/local/opt")
 SERVER = "rabbitmq-server"
 EPMD_SECONDS = 10.0
 
-# Two schedulers leave the tests a share of a large machine; only this machine may speak to the node.
-ERLANG_FLAGS = "+S 2:2 +B i -noinput -kernel inet_dist_use_interface {127,0,0,1}"
+# Two schedulers leave the tests a share of a large machine, and do not spin while they wait; only this machine may
+# speak to the node.
+ERLANG_FLAGS = (
+    "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none +B i -noinput -kernel inet_dist_use_interface {127,0,0,1}"
+)
 
 
 def scripts() -> Path | None:
