@@ -12,7 +12,7 @@ from types import GenericAlias
 from typing import Any
 from uuid import UUID
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -121,7 +121,7 @@ def types_in(value: Any) -> Any:
     return type(value)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(CASES)
 def test_a_value_comes_back_as_its_hint_says(case: Case) -> None:
     hint, value = case
@@ -135,7 +135,7 @@ def test_a_value_comes_back_as_its_hint_says(case: Case) -> None:
     assert types_in(back) == types_in(value)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(CASES)
 def test_restoring_a_restored_value_changes_nothing(case: Case) -> None:
     hint, value = case

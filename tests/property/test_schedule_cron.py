@@ -47,7 +47,7 @@ def changing(draw: st.DrawFn) -> tuple[str, datetime]:
     return "Europe/Berlin", draw(st.sampled_from(changes_of("Europe/Berlin", max(year, 1980))))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(oracle=daily_oracles(), change=changing(), gap=GAPS, repeat=REPEATS)
 def test_around_a_change_of_the_clocks_it_fires_as_its_policies_say(
     oracle: Oracle, change: tuple[str, datetime], gap: Any, repeat: Any
@@ -60,7 +60,7 @@ def test_around_a_change_of_the_clocks_it_fires_as_its_policies_say(
     assert fired(oracle.text, zone, begin, begin + 2 * DAY, gap=gap, repeat=repeat) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(oracle=oracles(), zone=ZONES, begin=MOMENTS)
 def test_in_any_three_days_it_fires_as_the_wall_clock_says(oracle: Oracle, zone: str, begin: datetime) -> None:
     expected = oracle.times(ZoneInfo(zone), begin, begin + 3 * DAY, oracle.default_gap, oracle.default_repeat)
@@ -68,7 +68,7 @@ def test_in_any_three_days_it_fires_as_the_wall_clock_says(oracle: Oracle, zone:
     assert fired(oracle.text, zone, begin, begin + 3 * DAY) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(oracle=oracles(), begin=MOMENTS)
 def test_over_four_years_it_fires_on_the_days_that_the_expression_means(oracle: Oracle, begin: datetime) -> None:
     first = begin.replace(hour=0, minute=0)
@@ -80,7 +80,7 @@ def test_over_four_years_it_fires_on_the_days_that_the_expression_means(oracle: 
     assert [time.date() for time in times] == [day for day in days if oracle.matches_day(day)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(oracle=oracles(), zone=ZONES, begin=MOMENTS, data=st.data())
 def test_what_it_says_does_not_depend_on_when_it_is_asked(
     oracle: Oracle, zone: str, begin: datetime, data: st.DataObject

@@ -34,7 +34,7 @@ def ticks(schedule: Schedule, after: datetime, until: datetime = END) -> list[Ti
     return list(takewhile(lambda tick: tick.due < until, schedule.ticks_after(after)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(spec=SPECS, jitter=JITTERS, name=NAMES)
 def test_jitter_moves_each_tick_to_before_the_next_and_its_time_never(spec: Spec, jitter: timedelta, name: str) -> None:
     plain = ticks(spec.schedule(name, "report"), BEGIN)
@@ -47,7 +47,7 @@ def test_jitter_moves_each_tick_to_before_the_next_and_its_time_never(spec: Spec
     assert all(tick.due < following.time for tick, following in pairwise(moved))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(spec=SPECS, jitter=JITTERS, name=NAMES, data=st.data())
 def test_from_any_moment_on_the_same_ticks_are_left(
     spec: Spec, jitter: timedelta, name: str, data: st.DataObject
@@ -62,7 +62,7 @@ def test_from_any_moment_on_the_same_ticks_are_left(
     assert ticks(schedule, moment) == [tick for tick in found if tick.due > moment]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     length=st.timedeltas(timedelta(seconds=1), timedelta(days=400)),
     moment=st.datetimes(datetime(1980, 1, 1), datetime(2040, 1, 1)),

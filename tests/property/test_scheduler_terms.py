@@ -77,7 +77,7 @@ TERMS = st.lists(
 
 
 @given(TERMS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_each_tick_is_enqueued_once_whoever_leads_and_however_terms_end(terms: list[Term]) -> None:
     queues, wall = QueuesInMemory(), 0.0
     # A process may lead many times.

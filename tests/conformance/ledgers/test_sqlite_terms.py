@@ -76,7 +76,7 @@ class DyingFile:
 
 
 @given(TERMS, st.lists(st.integers(0, 120), min_size=8, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_each_tick_is_enqueued_once_whoever_leads_and_wherever_terms_end(terms: list[Term], deaths: list[int]) -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("ACTORS_TEST_FOLDER")) as folder:
         subject = in_file(Path(folder))

@@ -278,9 +278,7 @@ class InMemoryOfItsOwnTime(Workers):
 
 
 def test_any_interleaving_in_memory_is_the_models() -> None:
-    run_state_machine_as_test(
-        InMemoryOfItsOwnTime, settings=settings(max_examples=120, stateful_step_count=40, deadline=None)
-    )
+    run_state_machine_as_test(InMemoryOfItsOwnTime, settings=settings(max_examples=120, stateful_step_count=40))
 
 
 def test_any_interleaving_in_a_file_is_the_models(tmp_path: Path) -> None:
@@ -302,9 +300,7 @@ def test_any_interleaving_in_a_file_is_the_models(tmp_path: Path) -> None:
         def teardown(self) -> None:
             self.subject.file.close()
 
-    run_state_machine_as_test(
-        InAFileOfItsOwnTime, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
-    )
+    run_state_machine_as_test(InAFileOfItsOwnTime, settings=settings(max_examples=60, stateful_step_count=40))
 
 
 def test_any_interleaving_in_redis_is_the_models(in_redis: InRedis) -> None:
@@ -313,6 +309,4 @@ def test_any_interleaving_in_redis_is_the_models(in_redis: InRedis) -> None:
             super().__init__()
             self.store = InRedis(in_redis.url).store
 
-    run_state_machine_as_test(
-        InRedisAtOnceOrNever, settings=settings(max_examples=25, stateful_step_count=25, deadline=None)
-    )
+    run_state_machine_as_test(InRedisAtOnceOrNever, settings=settings(max_examples=25, stateful_step_count=25))

@@ -8,13 +8,11 @@ from typing import Any
 
 import dramatiq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware.options import InvalidPolicy
 from middleware.predicates import Answer, FailedAttempt, NoAnswer, Retryable, ask, by_status, by_type
-
-untimed = settings(deadline=None)
 
 ATTEMPT = FailedAttempt(dramatiq.Message("default", "charge", (), {}, {}), ValueError("no"), 0, timedelta())
 
@@ -48,21 +46,18 @@ def truth(answer: Answer) -> bool | None:
     return True if isinstance(answer, timedelta) else answer
 
 
-@untimed
 @given(rules, rules)
 def test_the_order_does_not_matter(a: Says, b: Says) -> None:
     assert said(a & b) == said(b & a)
     assert said(a | b) == said(b | a)
 
 
-@untimed
 @given(rules, rules, rules)
 def test_the_grouping_does_not_matter(a: Says, b: Says, c: Says) -> None:
     assert said((a & b) & c) == said(a & (b & c))
     assert said((a | b) | c) == said(a | (b | c))
 
 
-@untimed
 @given(rules)
 def test_no_opinion_changes_nothing(a: Says) -> None:
     nothing = Says(None)
@@ -71,13 +66,11 @@ def test_no_opinion_changes_nothing(a: Says) -> None:
     assert said(~nothing) is None
 
 
-@untimed
 @given(rules)
 def test_saying_it_twice_changes_nothing(a: Says) -> None:
     assert said(a & a) == said(a | a) == said(a)
 
 
-@untimed
 @given(rules, rules)
 def test_a_negation_goes_into_its_combination(a: Says, b: Says) -> None:
     """De Morgan's laws."""
@@ -85,13 +78,11 @@ def test_a_negation_goes_into_its_combination(a: Says, b: Says) -> None:
     assert said(~(a | b)) == said(~a & ~b)
 
 
-@untimed
 @given(rules)
 def test_a_negation_undoes_itself_but_for_a_delay(a: Says) -> None:
     assert said(~~a) == truth(said(a))
 
 
-@untimed
 @given(rules, rules, rules)
 def test_truth_distributes(a: Says, b: Says, c: Says) -> None:
     """Where all have an opinion."""
@@ -100,7 +91,6 @@ def test_truth_distributes(a: Says, b: Says, c: Says) -> None:
         assert truth(said(a | (b & c))) == truth(said((a | b) & (a | c)))
 
 
-@untimed
 @given(rules)
 def test_one_no_is_enough_for_and_but_not_for_or(a: Says) -> None:
     no = Says(False)
@@ -109,7 +99,6 @@ def test_one_no_is_enough_for_and_but_not_for_or(a: Says) -> None:
     assert said(a | no) == said(no | a) == (False if a.answer is None else a.answer)
 
 
-@untimed
 @given(wishes, wishes)
 def test_the_longest_delay_counts(one: Answer, other: Answer) -> None:
     delays = [each for each in (one, other) if isinstance(each, timedelta)]

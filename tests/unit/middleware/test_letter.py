@@ -9,7 +9,7 @@ from typing import Any
 import dramatiq
 import pytest
 from dramatiq.errors import DecodeError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pika import BasicProperties
 
@@ -31,7 +31,6 @@ OPTIONS = st.dictionaries(
 )
 
 # A busy machine is no error.
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TRACEBACK = """Traceback (most recent call last):
   File "/srv/releases/{release}/shop/tasks.py", line {line}, in charge
@@ -130,7 +129,6 @@ def test_any_other_header_is_no_letter(header: object) -> None:
     assert Letter.from_header(header) is None
 
 
-@unhurried
 @given(JSON | st.dictionaries(st.sampled_from([*letter().header(), "more"]), JSON))
 def test_no_header_whatever_is_in_it_is_an_error(header: object) -> None:
     said = Letter.from_header(header)
@@ -138,7 +136,6 @@ def test_no_header_whatever_is_in_it_is_an_error(header: object) -> None:
     assert said is None or Letter.from_header(said.header()) == said
 
 
-@unhurried
 @given(TEXTS, OPTIONS, st.builds(Failure, TEXTS, TEXTS, TEXTS), TEXTS, JSON)
 def test_a_letter_can_be_sent_whatever_its_message_is_made_of(
     text: str, options: dict[str, Any], failure: Failure, key: str, timestamp: Any
@@ -234,7 +231,6 @@ def test_what_can_not_be_read_is_undecodable(body: bytes) -> None:
     assert (said.reason, said.message_id) == ("undecodable", "m1")
 
 
-@unhurried
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(message().asdict(), JSON)))
 def test_no_body_whatever_is_in_it_is_an_error(fields: dict[str, Any]) -> None:
     body = json.dumps({**message().asdict(), **fields}).encode()
@@ -329,7 +325,6 @@ def test_errors_without_a_traceback_that_say_something_else_are_of_other_kinds()
     assert len({fingerprint("no order 7"), fingerprint("no customer 7"), fingerprint("")}) == 3
 
 
-@unhurried
 @given(TEXTS, TEXTS)
 def test_any_text_has_a_fingerprint(text: str, traceback: str) -> None:
     assert len(fingerprint(text, traceback)) == 16
