@@ -114,14 +114,16 @@ def every(
     """
     who = _who(options)
     parts = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
+    # Before the length: a unit that every() does not have is among them.
+    values = checked(options, who, beside=parts)
     given = {name: value for name, value in parts.items() if value}
     if interval is not None and given:
         raise ScheduleError(f"{who}: give every() a timedelta or {', '.join(f'{name}=' for name in given)}, not both")
     length: object = interval if interval is not None else _length(given, who)
     if not isinstance(length, timedelta) or not SHORTEST <= length <= LONGEST:
         raise ScheduleError(f"{who}: every({length!r}) must be a timedelta from 1 ms to {LONGEST.days:,} days")
-    spec = _spec(Interval(length), options, who)
-    return Spec(Interval(length, spec.options.get("start", EPOCH)), spec.options, spec.name)
+    name = values.pop("name", None)
+    return Spec(Interval(length, values.get("start", EPOCH)), values, name)
 
 
 def at(*moments: datetime, **options: Unpack[ScheduleOptions]) -> Spec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypedDict, get_args
 
@@ -53,8 +53,13 @@ class ScheduleOptions(TypedDict, total=False):
     end: datetime
 
 
-def checked(options: Mapping[str, Any], who: str) -> dict[str, Any]:
+def checked(options: Mapping[str, Any], who: str, *, beside: Collection[str] = ()) -> dict[str, Any]:
     """Return *options* as a schedule keeps them: durations as timedeltas, moments in UTC.
+
+    Args:
+        options: by name, as they were given.
+        who: what the text of an error starts with.
+        beside: what else may be given there, and may have been meant.
 
     Raises:
         ScheduleError: one is unknown, or its value could not work; the text starts with *who*.
@@ -62,7 +67,7 @@ def checked(options: Mapping[str, Any], who: str) -> dict[str, Any]:
     values = {}
     for option, value in options.items():
         if option not in _CHECKS:
-            raise ScheduleError(f"{who}: unknown option {option!r}{did_you_mean(option, _CHECKS)}")
+            raise ScheduleError(f"{who}: unknown option {option!r}{did_you_mean(option, [*beside, *_CHECKS])}")
         try:
             values[option] = _CHECKS[option](value)
         except _Wrong as wrong:

@@ -63,6 +63,8 @@ def test_an_interval_runs_through_changes_of_clocks() -> None:
         (lambda: every(timedelta(microseconds=1)), "must be a timedelta from 1 ms to 36,525 days"),
         (lambda: every(days=40_000), "must be a timedelta from 1 ms to 36,525 days"),
         (lambda: every(weeks=10**12), "every({'weeks': 1000000000000})"),
+        (lambda: every(milliseconds=500), "unknown option 'milliseconds', did you mean 'seconds'?"),  # type: ignore[call-arg]
+        (lambda: every(second=3), "unknown option 'second', did you mean 'seconds'?"),  # type: ignore[call-arg]
         (lambda: every(300), "every(300) must be a timedelta"),  # type: ignore[arg-type]
         (lambda: every(minutes="5"), "every({'minutes': '5'})"),  # type: ignore[arg-type]
         (lambda: every(timedelta(minutes=5), hours=1), "give every() a timedelta or hours=, not both"),
