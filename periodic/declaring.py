@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import fields
 
 from pika import BlockingConnection
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
 from periodic.errors import PeriodicError
-from periodic.queues import Queue
+from periodic.queues import Queue, Queues
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,15 @@ class Declaring:
             return self._declare(queue)
         except ChannelClosedByBroker as closed:
             raise NotDeclared(f"queue {queue.name!r}: {closed.reply_text}") from None
+
+    def declare_all(self, queues: Queues) -> None:
+        """Make all *queues* that do not exist.
+
+        Raises:
+            NotDeclared: as for :meth:`declare`.
+        """
+        for each in fields(queues):
+            self.declare(getattr(queues, each.name))
 
     def ensure(self, queue: Queue) -> None:
         """Make *queue* if it does not exist; one that was there a second ago is taken to be there still.

@@ -32,6 +32,15 @@ ALSO_TO = "BCC"
 PERSISTENT, TRANSIENT = 2, 1
 
 
+def watermark_of(properties: BasicProperties) -> Watermark:
+    """Return the watermark that a message carries in its header.
+
+    Raises:
+        ValueError: there is none, or it is of another version.
+    """
+    return Watermark.decode(str((properties.headers or {}).get(HEADER)))
+
+
 class RabbitmqLedger:
     """Publishes ticks, and moves the watermark in the same frame.
 

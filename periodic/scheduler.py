@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import datetime
 
 import pika
@@ -94,8 +93,7 @@ class Scheduler(Serving):
     def _follow(self, connection: pika.BlockingConnection) -> None:
         watch = Watch(connection, self._address, self._destination, self.status, self._clock)
         declaring = Declaring(connection)
-        for each in fields(self._queues):
-            declaring.declare(getattr(self._queues, each.name))
+        declaring.declare_all(self._queues)
         channel = connection.channel()
         channel.confirm_delivery()
         baton = Baton(channel, self._queues.baton)

@@ -11,7 +11,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from periodic.declaring import Declaring
 from periodic.kept import Kept, read_both
-from periodic.ledger import HEADER, TRANSIENT, RabbitmqLedger
+from periodic.ledger import TRANSIENT, RabbitmqLedger, watermark_of
 from periodic.position import Position
 from periodic.queues import Queues
 from periodic.roster import Roster
@@ -78,7 +78,7 @@ def _repeat(ledger: RabbitmqLedger, last: Kept, queues: Queues) -> None:
 
 def _decode(last: Kept) -> Watermark:
     try:
-        return Watermark.decode(str((last.properties.headers or {}).get(HEADER)))
+        return watermark_of(last.properties)
     except ValueError as error:
         raise MustNotLead(str(error)) from None
 

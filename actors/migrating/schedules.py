@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
-from dataclasses import fields
 
 from dramatiq.errors import ConnectionFailed
 from pika import BasicProperties, BlockingConnection
@@ -12,14 +10,11 @@ from pika.exceptions import AMQPError
 
 from actors.brokers.rabbitmq import RabbitmqEngine
 from actors.migrating.errors import MigrationRefused
-from periodic.baton import Baton
+from periodic.acting import Occupied, lead
 from periodic.declaring import Declaring, NotDeclared
-from periodic.kept import read_both
 from periodic.ledger import ALSO_TO, HEADER, PERSISTENT
 from periodic.roster import Roster
 from periodic.watermark import Watermark
-
-_PUMP_S = 0.1
 
 State = tuple[Roster | None, Watermark | None]
 
@@ -67,25 +62,17 @@ def _move(
     connection: BlockingConnection, engine: RabbitmqEngine, ours: State, *, force: bool, timeout_s: float
 ) -> None:
     queues = engine.options.topology.periodic()
-    declaring = Declaring(connection)
-    for each in fields(queues):
-        declaring.declare(getattr(queues, each.name))
     roster, watermark = ours
     if roster is None or watermark is None:
+        Declaring(connection).declare_all(queues)
         return
-    channel = connection.channel()
-    channel.confirm_delivery()
-    baton = Baton(channel, queues.baton)
-    deadline = time.monotonic() + timeout_s
-    while not baton.is_held:
-        if time.monotonic() > deadline:
-            raise MigrationRefused(f"{engine.where}: a scheduler leads there; stop it, and run the same command again")
-        connection.process_data_events(_PUMP_S)
-    last, rest = read_both(channel, queues.watermark, queues.roster, pause=connection.sleep)
-    theirs = (
-        None if rest is None else Roster.decode(rest.body),
-        None if last is None else Watermark.decode(str((last.properties.headers or {}).get(HEADER))),
-    )
+    try:
+        acting = lead(connection, queues, timeout_s=timeout_s)
+    except Occupied:
+        raise MigrationRefused(
+            f"{engine.where}: a scheduler leads there; stop it, and run the same command again"
+        ) from None
+    theirs = acting.roster, acting.watermark
     if _has_come_from(ours, theirs):
         return
     if not force:
@@ -93,7 +80,7 @@ def _move(
     # The queue of the watermark looks into this header, that of the roster into the body.
     headers = {ALSO_TO: [queues.roster.name], HEADER: watermark.encode()}
     properties = BasicProperties(delivery_mode=PERSISTENT, headers=headers)
-    channel.basic_publish("", queues.watermark.name, roster.encode(), properties, mandatory=True)
+    acting.channel.basic_publish("", queues.watermark.name, roster.encode(), properties, mandatory=True)
 
 
 def _has_come_from(ours: State, theirs: State) -> bool:

@@ -17,7 +17,7 @@ from actors.operating.tick_records import TickRecords, look
 from actors.operating.view import Heard
 from middleware import TickRun
 from periodic.inquiry import Inquiry
-from periodic.ledger import HEADER
+from periodic.ledger import watermark_of
 from periodic.missed import Missed
 from periodic.resetting import reset_without_leader
 from periodic.roster import Roster
@@ -56,7 +56,7 @@ class RabbitmqView:
         if held := look(self._admin, queues.roster, 2):
             roster = Roster.decode(held[-1].body)
         if held := look(self._admin, queues.watermark, 2):
-            watermark = Watermark.decode(str((held[-1].properties.headers or {}).get(HEADER)))
+            watermark = watermark_of(held[-1].properties)
         return roster, watermark
 
     def runs(self, names: set[str]) -> list[TickRun]:
