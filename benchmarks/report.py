@@ -38,6 +38,20 @@ def spread(row: Row) -> str:
     return f"{row['median']:,} ({row['min']:,}-{row['max']:,})"
 
 
+def ratio(row: Row, base: Row | None, *, more: bool) -> str:
+    """Return how many times as good as *base* a row is, to stand behind its median; empty where that says nothing.
+
+    Args:
+        row: of one system.
+        base: of the one that it is compared with; None if that was not measured.
+        more: whether more is better.
+    """
+    if base is None or not row["median"] or not base["median"]:
+        return ""
+    times = float(str(row["median"])) / float(str(base["median"]))
+    return f" **{times if more else 1 / times:.2f}**"
+
+
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table."""
     lines = [f"| {' | '.join(cells)} |" for cells in (heading, *rows)]

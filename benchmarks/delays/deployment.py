@@ -12,8 +12,7 @@ from benchmarks.delays.arrivals import Arrival
 from benchmarks.delays.plan import Plan
 from benchmarks.delays.systems import System
 from benchmarks.systems import Servers
-from services.deadline import until
-from services.errors import NotReady
+from benchmarks.waiting import wait_for_worker
 from services.warden import Warden
 
 ROOT = Path(__file__).parents[2]
@@ -74,16 +73,7 @@ class Deployment:
         Raises:
             NotReady: it did not within *seconds*, or the worker has ended; with the last of its log.
         """
-
-        def check() -> bool:
-            if self.process.poll() is not None:
-                raise NotReady(f"the worker ended with status {self.process.returncode}")
-            return bool(condition())
-
-        try:
-            until(check, seconds=seconds, what=what)
-        except NotReady as error:
-            raise NotReady(f"{self._system.name}: {error}:\n{self._log.read_text()[-2000:]}") from None
+        wait_for_worker(self.process, condition, of=self._system.name, log=self._log, seconds=seconds, what=what)
 
     def resident_mb(self) -> float:
         return memory.resident_mb(self.process.pid)

@@ -14,8 +14,8 @@ from benchmarks.delays.arrivals import Arrival
 from benchmarks.embedded import marks
 from benchmarks.embedded.marks import Mark
 from benchmarks.embedded.systems import System
+from benchmarks.waiting import wait_for_worker
 from services.deadline import until
-from services.errors import NotReady
 from services.warden import Warden
 
 ROOT = Path(__file__).parents[2]
@@ -119,15 +119,7 @@ class Deployment:
         self._warden.forget(self._process.pid)
 
     def _wait(self, condition: Callable[[], object], *, seconds: float, what: str) -> None:
-        def check() -> bool:
-            if self.worker.poll() is not None:
-                raise NotReady(f"the worker ended with status {self.worker.returncode}")
-            return bool(condition())
-
-        try:
-            until(check, seconds=seconds, what=what)
-        except NotReady as error:
-            raise NotReady(f"{self.system.name}: {error}:\n{self._log.read_text()[-2000:]}") from None
+        wait_for_worker(self.worker, condition, of=self.system.name, log=self._log, seconds=seconds, what=what)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from statistics import median
 import services
 from benchmarks.embedded.sending import RATE
 from benchmarks.embedded.systems import HUEY
-from benchmarks.report import Row, spread, table
+from benchmarks.report import Row, ratio, spread, table
 
 BASELINE = "huey"
 # What is told of each system, and whether more is better.
@@ -61,16 +61,9 @@ def _table(found: Sequence[Row], columns: Columns) -> str:
         cells = [system]
         for measure, (_, more) in columns.items():
             row, base = by_place.get((system, measure)), by_place.get((BASELINE, measure))
-            cells.append("-" if row is None else f"{spread(row)}{_ratio(row, base, more=more)}")
+            cells.append("-" if row is None else f"{spread(row)}{ratio(row, base, more=more)}")
         lines.append(cells)
     return "\n".join(table(["", *(name for name, _ in columns.values())], lines))
-
-
-def _ratio(row: Row, base: Row | None, *, more: bool) -> str:
-    if base is None or not row["median"] or not base["median"]:
-        return ""
-    ratio = float(str(row["median"])) / float(str(base["median"]))
-    return f" **{ratio if more else 1 / ratio:.2f}**"
 
 
 def conditions(

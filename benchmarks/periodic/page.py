@@ -9,7 +9,7 @@ import services
 from benchmarks.delays.systems import CELERY
 from benchmarks.periodic.plan import RATE, Plan
 from benchmarks.periodic.trials import KILLS, STEADY_S
-from benchmarks.report import Row, spread, table
+from benchmarks.report import Row, ratio, spread, table
 
 BASELINE = "APScheduler"
 # What is told of each system, under which load, and whether more is better.
@@ -57,16 +57,9 @@ def _comparison(found: Sequence[Row]) -> str:
         cells = [str(system)]
         for place, (_, more) in COLUMNS.items():
             row, base = by_place[system, place], by_place.get((BASELINE, place))
-            cells.append(f"{spread(row)}{_ratio(row, base, more=more)}")
+            cells.append(f"{spread(row)}{ratio(row, base, more=more)}")
         lines.append(cells)
     return "\n".join(table(["", *(name for name, _ in COLUMNS.values())], lines))
-
-
-def _ratio(row: Row, base: Row | None, *, more: bool) -> str:
-    if base is None or not row["median"] or not base["median"]:
-        return ""
-    ratio = float(str(row["median"])) / float(str(base["median"]))
-    return f" **{ratio if more else 1 / ratio:.2f}**"
 
 
 def _failovers(found: Sequence[Row]) -> str:

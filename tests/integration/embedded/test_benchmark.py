@@ -8,6 +8,7 @@ import pytest
 from benchmarks.embedded.page import RATES, WAITING, page
 from benchmarks.embedded.suite import measure, rows
 from benchmarks.embedded.systems import OURS, UNGUARDED
+from tests.integration.pages import tables
 
 PUBLISHED = Path(__file__).parents[3] / "docs/benchmarks/embedded.md"
 SYSTEMS = ["ours", "ours, idempotent=False", "huey", "huey, fsync=False", "Dramatiq on Redis"]
@@ -39,12 +40,3 @@ def test_the_published_page_compares_all_systems_and_the_target_is_reached() -> 
     ratio = re.search(r"\*\*([\d.]+)\*\*", rates["ours"]["drain, jobs/s"])
     assert ratio is not None
     assert float(ratio[1]) >= TARGET
-
-
-def tables(markdown: str) -> list[dict[str, dict[str, str]]]:
-    """The tables of a page: the cells of each row by column, by the row's first cell."""
-    found = []
-    for block in re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE):
-        heading, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
-        found.append({line[0]: dict(zip(heading[1:], line[1:], strict=True)) for line in lines})
-    return found

@@ -9,6 +9,7 @@ from benchmarks.delays.page import page
 from benchmarks.delays.plan import Size
 from benchmarks.delays.suite import measure, rows
 from benchmarks.delays.systems import OURS
+from tests.integration.pages import tables
 
 PUBLISHED = Path(__file__).parents[3] / "docs/benchmarks/delays.md"
 
@@ -42,12 +43,3 @@ def test_p05_the_published_page_has_p50_p99_and_max_of_ours_and_of_others() -> N
 def test_p05_a_percentile_is_the_least_value_that_so_many_do_not_exceed() -> None:
     assert [percentile(range(1, 201), percent) for percent in (50, 99, 100)] == [100, 198, 200]
     assert percentile([7.5], 99) == 7.5
-
-
-def tables(markdown: str) -> list[dict[str, dict[str, str]]]:
-    """The tables of a page: the cells of each row by column, by the row's first cell."""
-    found = []
-    for block in re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE):
-        heading, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()]
-        found.append({line[0]: dict(zip(heading[1:], line[1:], strict=True)) for line in lines})
-    return found
