@@ -25,10 +25,12 @@ from actors.encoding import Encoder
 from actors.engines import engine_of, store_of
 from actors.errors import SettingsError
 from actors.loading import Boot
+from actors.logs import together
 from middleware import (
     AgeLimit,
     AsyncIO,
     AttemptLog,
+    Attempts,
     Callbacks,
     DeadLetter,
     GroupCallbacks,
@@ -223,7 +225,7 @@ def middleware() -> list[Middleware]:
     idempotency = Idempotency(store=store, defaults=idempotency_defaults)
     return [
         Boot(settings, require=_require_engine),
-        AttemptLog(version=app_version),
+        Attempts([AttemptLog(version=app_version, together=together)]),
         idempotency,
         TickRuns(record=_record_run),
         CurrentMessage(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, FilePath, ValidationError, ValidationInfo, field_validator
@@ -131,6 +132,10 @@ class Settings(BaseSettings):
 
     health_address: Annotated[str, AfterValidator(_splits)] = Field(
         "", description="where probes are answered: HOST:PORT, or :PORT for all of this machine's; unset for nowhere"
+    )
+
+    runtime_dir: Path | None = Field(
+        None, description="where the processes of a machine leave what they tell of themselves; unset: a temporary one"
     )
 
     idempotency_lease_ms: int = Field(30_000, ge=100, description="how long a silent worker keeps the keys it holds")

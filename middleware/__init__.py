@@ -4,8 +4,10 @@ from middleware.age_limit import AgeLimit
 from middleware.async_io import AsyncIO
 from middleware.attempt import Attempt, NoAttempt, current
 from middleware.attempt_log import AttemptLog
+from middleware.attempts import Attempts
 from middleware.callbacks import Callbacks
 from middleware.dead_letter import DeadLetter
+from middleware.ended import Ended
 from middleware.group_callbacks import GroupCallbacks
 from middleware.guard import Guard
 from middleware.idempotency import Idempotency
@@ -26,8 +28,10 @@ __all__ = [
     "AsyncIO",
     "Attempt",
     "AttemptLog",
+    "Attempts",
     "Callbacks",
     "DeadLetter",
+    "Ended",
     "Entry",
     "FailedAttempt",
     "GroupCallbacks",

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import dramatiq
-from dramatiq.middleware import Middleware
-
-from middleware.age_limit import age_of
+from middleware.ended import Ended
 from middleware.failure import is_printable, text_of
-from middleware.guard import TryLater
-from middleware.guarded import Guarded
 from middleware.process import process_name
-from middleware.stores import Verdict
-from middleware.trail import LONGEST_ERROR, retries_of, trail_of
+from middleware.trail import LONGEST_ERROR
 
 # How many characters of an id or a name are logged.
 LONGEST_NAME = 200
 
 log = logging.getLogger(__name__)
 
+# Takes when an attempt ended, in seconds since the Unix epoch, and its fields.
+Write = Callable[[float, Mapping[str, Any]], None]
 
-class AttemptLog(Middleware):
-    """Logs each attempt when all other hooks have had their say; it stands before them in the list.
+
+class AttemptLog:
+    """Logs each attempt; a listener of :class:`middleware.Attempts`.
 
     The line is one of the logger ``middleware.attempt_log``: at INFO for an attempt that is done, or that did not run
     because there was no need; at WARNING for one that failed, with its traceback. Its attribute ``attempt`` is a dict:
@@ -37,107 +34,81 @@ class AttemptLog(Middleware):
 
     Args:
         version: called for the version of the application.
+        together: entered around the lines of a batch, to write them at once; may give what writes those at INFO.
 
     Attributes:
         counts: how many attempts ended in this process, by outcome.
     """
 
-    def __init__(self, *, version: Callable[[], str] = lambda: "") -> None:
+    def __init__(
+        self,
+        *,
+        version: Callable[[], str] = lambda: "",
+        together: Callable[[], AbstractContextManager[Write | None]] = nullcontext,
+    ) -> None:
         self._version = version
+        self._together = together
         self.counts: Counter[str] = Counter()
 
-    def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
-        """Note when the attempt begins."""
-        vars(message)["began"] = time.perf_counter(), _wait_ms(message)
-
-    def after_process_message(
-        self,
-        broker: dramatiq.Broker,
-        message: dramatiq.MessageProxy,
-        *,
-        result: Any = None,
-        exception: BaseException | None = None,
-    ) -> None:
-        """Log the attempt."""
-        if message.failed:
-            outcome = "dead"
-        elif getattr(message, "requeue", False):
-            outcome = "requeued"
-        elif exception is None:
-            outcome = "done"
-        else:
-            outcome = "later" if isinstance(exception, TryLater) else "retried"
-        self._log(message, outcome, exception)
-
-    def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
-        """Log an attempt that did not run."""
-        guarded: Guarded | None = vars(message).get("guarded")
-        answer = guarded.answer if guarded is not None else None
-        if message.failed:
-            outcome = "dead"
-        elif getattr(message, "requeue", False):
-            outcome = "requeued"
-        elif guarded is not None and guarded.postponed_ms is not None:
-            outcome = "later"
-        elif answer is not None and answer.verdict is not Verdict.RUN:
-            outcome = "duplicate"
-        else:
-            outcome = "skipped"
-        self._log(message, outcome, None)
-
-    def _log(self, message: dramatiq.MessageProxy, outcome: str, error: BaseException | None) -> None:
-        self.counts[outcome] += 1
-        level = logging.WARNING if error is not None or outcome == "dead" else logging.INFO
-        if not log.isEnabledFor(level):
+    def __call__(self, batch: Sequence[Ended]) -> None:
+        """Log and count all of *batch*."""
+        self.counts.update([ended.outcome for ended in batch])
+        if not log.isEnabledFor(logging.WARNING):
             return
-        began, wait_ms = vars(message).get("began") or (None, 0)
-        duration_ms = 0.0 if began is None else round(1_000 * (time.perf_counter() - began), 3)
-        last = (trail_of(message) or [{}])[-1] if error is not None else {}
-        number = last.get("attempt", retries_of(message) + 1)
-        fields: dict[str, Any] = {
-            "message_id": _name(message.message_id),
-            "actor": _name(message.actor_name),
-            "queue": message.queue_name,
-            "attempt": number,
-            "outcome": outcome,
-            "wait_ms": wait_ms,
-            "duration_ms": duration_ms,
-            "worker": process_name(),
-            "version": self._version(),
-        }
-        guarded: Guarded | None = vars(message).get("guarded")
-        if guarded is not None and guarded.request is not None and guarded.key is not None:
-            fields["key"] = guarded.request.digest
-        if "tick" in message.options:
-            fields["tick"] = message.options["tick"]
-        if error is not None:
-            fields |= {"error_type": type(error).__name__, "error": text_of(error, LONGEST_ERROR)}
-            fields |= {"decided_by": last.get("by"), "delay_ms": last.get("delay")}
+        version = self._version()
+        with self._together() as write:
+            for ended in batch:
+                level = logging.WARNING if ended.is_bad else logging.INFO
+                if not log.isEnabledFor(level):
+                    continue
+                fields = fields_of(ended, version)
+                if write is not None and level == logging.INFO:
+                    write(ended.at, fields)
+                else:
+                    self._log(level, ended, fields)
+
+    def _log(self, level: int, ended: Ended, fields: Mapping[str, Any]) -> None:
+        error = ended.error
         log.log(
             level,
             "attempt %d of message %s of %s: %s, %.1f ms",
-            number,
+            fields["attempt"],
             fields["message_id"],
             fields["actor"],
-            outcome,
-            duration_ms,
+            ended.outcome,
+            ended.duration_ms,
             exc_info=error if error is not None and is_printable(error) else None,
             extra={"attempt": fields},
         )
 
 
+def fields_of(ended: Ended, version: str) -> dict[str, Any]:
+    """Return what is told of an attempt, in JSON's types; *version* is that of the application."""
+    message, error = ended.message, ended.error
+    fields: dict[str, Any] = {
+        "message_id": _name(message.message_id),
+        "actor": _name(message.actor_name),
+        "queue": message.queue_name,
+        "attempt": ended.number,
+        "outcome": ended.outcome,
+        "wait_ms": ended.wait_ms,
+        "duration_ms": ended.duration_ms,
+        "worker": process_name(),
+    }
+    if version:
+        fields["version"] = version
+    if (key := ended.key) is not None:
+        fields["key"] = key
+    if (tick := ended.tick) is not None:
+        fields["tick"] = tick
+    if error is not None:
+        decision = ended.decision
+        fields |= {"error_type": type(error).__name__, "error": text_of(error, LONGEST_ERROR)}
+        decided = {"decided_by": decision.get("by"), "delay_ms": decision.get("delay")}
+        fields |= {name: value for name, value in decided.items() if value is not None}
+    return fields
+
+
 def _name(text: str) -> str:
     # What other producers send may be no Unicode, and long.
     return text if text.isascii() and len(text) <= LONGEST_NAME else text_of(text, LONGEST_NAME)
-
-
-def _wait_ms(message: dramatiq.MessageProxy) -> int:
-    """Return for how long *message*, or this retry of it, could have run, in milliseconds."""
-    age_ms = age_of(message)
-    trail = trail_of(message)
-    if not trail:
-        return age_ms
-    at, delay = trail[-1].get("at"), trail[-1].get("delay") or 0
-    if type(at) is not int or type(delay) is not int:
-        return age_ms
-    return min(age_ms, max(0, time.time_ns() // 1_000_000 - at - delay))

@@ -15,6 +15,7 @@ from pika.channel import Channel
 from pika.spec import Basic
 
 from actors.brokers.delivery import Delivery, Epoch, last_body, well_formed
+from actors.brokers.dispatch import Dispatch
 from actors.brokers.exchange import Exchange
 from actors.brokers.nodes import Nodes
 from actors.brokers.outgoing import Following
@@ -60,7 +61,7 @@ class Consumer(dramatiq.Consumer):
 
     def __init__(
         self,
-        broker: dramatiq.Broker,
+        broker: Dispatch,
         nodes: Nodes,
         *,
         queue_name: str,
@@ -252,8 +253,9 @@ class Consumer(dramatiq.Consumer):
         """Send the acks and requeues that have come together."""
         channel = self._session.channel
         done: list[int] = []
-        while self._settled:
-            epoch, tag, requeue = self._settled.popleft()
+        settled = [self._settled.popleft() for _ in range(len(self._settled))]
+        self._broker.tell_attempts()
+        for epoch, tag, requeue in settled:
             if channel is None or epoch is not self._epoch or tag not in self._outstanding:
                 log.debug("queue %r: a message ended after its channel did; it is delivered again", self.queue_name)
             elif requeue:

@@ -13,7 +13,7 @@ from dramatiq.middleware import Interrupt, Middleware, MiddlewareError
 
 from actors.encoding import check_size
 from actors.errors import ActorsError
-from middleware import DeadLetter, Guard, Idempotency
+from middleware import Attempts, DeadLetter, Guard, Idempotency
 from middleware.failure import Failure, Reason, give_up
 from middleware.stores import StoreUnavailable
 from middleware.trail import trail_of
@@ -48,6 +48,12 @@ class Dispatch(dramatiq.Broker):
     def guard(self) -> Guard | None:
         """What asks for idempotency keys; None where no idempotency middleware is in use."""
         return next((each.guard for each in self.middleware if isinstance(each, Idempotency)), None)
+
+    def tell_attempts(self) -> None:
+        """Tell who wants to know of all attempts that have ended; before any of them is recorded or acked."""
+        for each in self.middleware:
+            if isinstance(each, Attempts):
+                each.tell()
 
     @property
     def dead_letter(self) -> DeadLetter:

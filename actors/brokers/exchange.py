@@ -7,9 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-import dramatiq
-
 from actors.brokers.delivery import Delivery
+from actors.brokers.dispatch import Dispatch
 from middleware import Guard
 from middleware.stores import Outcome, StoreUnavailable
 
@@ -27,7 +26,7 @@ class Exchange:
     While the store does not answer, nothing that needs it goes on: what has arrived waits here, unacked.
 
     Args:
-        broker: the broker, whose actors' options count.
+        broker: the broker, whose actors' options count, and which tells what has ended before it is recorded.
         guard: asks the store; None where no idempotency middleware is in use.
         conclude: called with each delivery whose outcome is recorded, and with whether it counts.
         call_later: called with seconds and a callback, to be called back after them.
@@ -35,7 +34,7 @@ class Exchange:
 
     def __init__(
         self,
-        broker: dramatiq.Broker,
+        broker: Dispatch,
         guard: Guard | None,
         *,
         conclude: Callable[[Delivery, bool], None],
@@ -106,6 +105,7 @@ class Exchange:
     def _turn(self, *, stopping: bool = False) -> None:
         assert self._guard is not None  # noqa: S101
         ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        self._broker.tell_attempts()
         arrived: list[Delivery] = []
         if not stopping:
             arrived.extend(self._arrived)

@@ -117,6 +117,7 @@ class StubBroker(Dispatch, DramatiqStubBroker):
 
     def conclude(self, delivery: Delivery) -> None:
         """Record the outcome of an attempt, then let come what follows it, unless another has taken its key over."""
+        self.tell_attempts()
         guarded = delivery.guarded
         guard = self.guard
         if guard is not None and guarded is not None and guarded.outcome is not None:

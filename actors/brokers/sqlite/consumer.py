@@ -52,7 +52,7 @@ class Consumer(dramatiq.Consumer):
         self._idle_s = idle_ms / 1000
         self._ear = Ear(shop.bell, queue_name)
         self._watch = Watch(self._ear)
-        self._share = Share(shop, queue_name, on_lost=self._abandon)
+        self._share = Share(shop, queue_name, tell=broker.tell_attempts, on_lost=self._abandon)
         self._exchange = Exchange(broker, broker.guard, conclude=self._conclude, call_later=self._call_later)
         # When the exchange is to have its turn at the latest.
         self._turn_at = float("inf")

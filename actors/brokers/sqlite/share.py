@@ -50,6 +50,7 @@ class Share:
     Args:
         shop: what all consumers have in common.
         queue: the logical queue.
+        tell: called before what has ended is written.
         on_lost: called when all that was held is somebody else's now, before it is forgotten.
 
     Attributes:
@@ -58,12 +59,13 @@ class Share:
         paused_until: the file could not be used, and is left alone until then, by the monotonic clock.
     """
 
-    def __init__(self, shop: Workshop, queue: str, *, on_lost: Callable[[], None]) -> None:
+    def __init__(self, shop: Workshop, queue: str, *, tell: Callable[[], None], on_lost: Callable[[], None]) -> None:
         self.held: dict[int, Delivery | None] = {}
         self.tenure: Tenure | None = None
         self.paused_until = 0.0
         self._shop = shop
         self._queue = queue
+        self._tell = tell
         self._on_lost = on_lost
         self._ended: deque[End] = deque()
         self._is_in_doubt = False
@@ -145,7 +147,9 @@ class Share:
         return None if self.tenure is None else self.tenure.holder
 
     def _take_ends(self) -> list[End]:
-        return [self._ended.popleft() for _ in range(len(self._ended))]
+        ended = [self._ended.popleft() for _ in range(len(self._ended))]
+        self._tell()
+        return ended
 
     def _write(self, ended: Sequence[End], room: int) -> Taking:
         current = [end for end in ended if end.tenure is self.tenure]

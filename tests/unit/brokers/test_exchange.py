@@ -5,11 +5,11 @@ from typing import Any
 
 import dramatiq
 import pytest
-from dramatiq.brokers.stub import StubBroker
 
 from actors.brokers import exchange as module
 from actors.brokers.delivery import Delivery, Epoch
 from actors.brokers.exchange import Exchange
+from actors.testing import StubBroker
 from middleware import Guard
 from middleware.keys import digest
 from middleware.policy import Defaults
@@ -45,8 +45,7 @@ class Consumer:
 
     def __init__(self) -> None:
         self.store = Store()
-        self.broker = StubBroker(middleware=[])
-        self.broker.add_middleware(_Options())
+        self.broker = StubBroker(middleware=[_Options()], max_message_bytes=lambda: 1_000)
         for name, options in [
             ("charge", dict[str, Any]()),
             ("urgent", {"on_outage": "run"}),

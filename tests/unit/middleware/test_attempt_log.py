@@ -10,7 +10,7 @@ import pytest
 
 from actors import actor, assembly
 from actors.testing import StubBroker, drain
-from middleware import AttemptLog
+from middleware import AttemptLog, Attempts
 from middleware.keys import digest
 from tests.conformance.stores.subject import claim
 
@@ -28,7 +28,8 @@ def lines(caplog: pytest.LogCaptureFixture) -> Any:
 
 
 def counts(broker: StubBroker) -> dict[str, int]:
-    [log] = [each for each in broker.middleware if isinstance(each, AttemptLog)]
+    [attempts] = [each for each in broker.middleware if isinstance(each, Attempts)]
+    [log] = [each for each in attempts.listeners if isinstance(each, AttemptLog)]
     return dict(log.counts)
 
 
