@@ -71,8 +71,13 @@ def age_of(message: dramatiq.MessageProxy) -> int:
 
     What is no time is passed over; a message that has none at all is older than any limit.
     """
-    times: tuple[Any, ...] = (message.options.get("due"), message.message_timestamp, 0)
-    return max(0, _now_ms() - next(int(each) for each in times if type(each) in (int, float) and 0 <= each < LATEST))
+    due, sent = message.options.get("due"), message._message.message_timestamp
+    since = due if _is_time(due) else sent if _is_time(sent) else 0
+    return max(0, _now_ms() - int(since))
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < LATEST
 
 
 def _now_ms() -> int:
