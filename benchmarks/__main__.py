@@ -15,11 +15,12 @@ from benchmarks.dead import suite as dead
 from benchmarks.delays import suite as delays
 from benchmarks.delays.plan import Size
 from benchmarks.embedded import suite as embedded
+from benchmarks.observability import suite as observability
 from benchmarks.periodic import suite as periodic
 from benchmarks.report import Report
 from benchmarks.systems import SUITES
 
-ALL = (*SUITES, "delays", "dead", "periodic", "embedded")
+ALL = (*SUITES, "delays", "dead", "periodic", "embedded", "observability")
 
 
 def main(
@@ -28,8 +29,8 @@ def main(
         int | None,
         typer.Option(
             min=1,
-            help=f"how often each trial is run: {throughput.ROUNDS}, for embedded {embedded.ROUNDS}, for delays, dead "
-            f"and periodic {delays.ROUNDS}",
+            help=f"how often each trial is run: {throughput.ROUNDS}, for embedded {embedded.ROUNDS}, for observability "
+            f"{observability.ROUNDS}, for delays, dead and periodic {delays.ROUNDS}",
         ),
     ] = None,
     messages: Annotated[
@@ -39,7 +40,8 @@ def main(
             help=f"messages a trial: {throughput.MESSAGES:,}; for delays those in the memory trial, "
             f"{delays.MESSAGES:,}, and of the others in proportion; for dead the dead letters, {dead.LETTERS:,}; "
             f"for periodic the schedules, {periodic.SCHEDULES:,}; for embedded those that are drained, "
-            f"{embedded.MESSAGES:,}, a fifth of them where each costs a system the time of the disk",
+            f"{embedded.MESSAGES:,}, a fifth of them where each costs a system the time of the disk; for observability "
+            f"the same, {observability.MESSAGES:,}",
         ),
     ] = None,
     celery: Annotated[
@@ -73,6 +75,10 @@ def main(
             elif name == "periodic":
                 reports[name] = periodic.run(
                     server, rounds or periodic.ROUNDS, messages or periodic.SCHEDULES, celery=celery
+                )
+            elif name == "observability":
+                reports[name] = observability.run(
+                    server, store, rounds or observability.ROUNDS, messages or observability.MESSAGES
                 )
             else:
                 reports[name] = throughput.run(

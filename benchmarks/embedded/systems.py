@@ -27,6 +27,7 @@ class System:
         options: which of :func:`is_on` are.
         syncs_each: it waits for the disk once a job or more often, so that some hundred jobs take seconds.
         has_many: many jobs can be enqueued at once.
+        settings: what more its processes find in their environment.
     """
 
     name: str
@@ -36,9 +37,10 @@ class System:
     options: frozenset[str] = field(default_factory=frozenset)
     syncs_each: bool = False
     has_many: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def env(self) -> Mapping[str, str]:
-        return {"EMBEDDED_OPTIONS": " ".join(sorted(self.options))}
+        return {"EMBEDDED_OPTIONS": " ".join(sorted(self.options)), **self.settings}
 
 
 def is_on(option: str) -> bool:
