@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, TypeGuard
 
 import dramatiq
 from dramatiq.middleware import Middleware, SkipMessage
@@ -76,7 +76,7 @@ def age_of(message: dramatiq.MessageProxy) -> int:
     return max(0, _now_ms() - int(since))
 
 
-def _is_time(value: Any) -> bool:
+def _is_time(value: Any) -> TypeGuard[float]:
     return type(value) in (int, float) and 0 <= value < LATEST
 
 
