@@ -132,7 +132,7 @@ class _Count(Middleware):
             self._end(f"the most attempts are {self._most}", number)
         elif self._above_mib is not None and (now := time.monotonic()) >= self._look_at:
             self._look_at = now + LOOK_EVERY_S
-            if (mib := resident_mib()) > self._above_mib:
+            if resident_mib() > self._above_mib:
                 self._end(f"the most memory is {self._above_mib} MiB", number)
 
     after_skip_message = after_process_message
