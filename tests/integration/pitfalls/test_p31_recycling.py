@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -132,7 +132,11 @@ def left_in(file: Path) -> int:
 @pytest.fixture
 def on_rabbitmq(project: Project, rabbitmq_server: services.RabbitMQ) -> Farm:
     def left() -> int:
-        return sum(count for name, count in rabbitmq_server.messages().items() if name.startswith(project.prefix))
+        try:
+            messages = rabbitmq_server.messages()
+        except services.ServiceError:
+            return 1  # a queue has gone while it was asked
+        return sum(count for name, count in messages.items() if name.startswith(project.prefix))
 
     return Farm(project, left)
 
@@ -234,9 +238,10 @@ def test_p31_nothing_is_lost_where_processes_are_recycled_and_killed_again_and_a
         command.terminate()
         assert command.wait(30) == 0, farm.log
 
-    # None is lost; only what a killed process had begun can have run again, and knows
-    assert {run.number for run in farm.runs} == set(range(messages))
-    again = [run for run in farm.runs if run.maybe_ran]
-    assert len(farm.runs) - messages <= len(again) <= 2 * 4 * kills
-    assert max(Counter(run.number for run in farm.runs).values()) <= 3
+    # None is lost; only what a killed process had taken can have run again, and knows
+    runs: dict[int, list[bool]] = defaultdict(list)
+    for run in farm.runs:
+        runs[run.number].append(run.maybe_ran)
+    assert runs.keys() == set(range(messages))
+    assert all(all(maybe_ran[1:]) for maybe_ran in runs.values())
     assert RECYCLED.search(farm.log)
