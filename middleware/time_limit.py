@@ -91,7 +91,9 @@ class TimeLimit(DramatiqTimeLimit):
     ) -> None:
         """Forget the limit, if the function was never called."""
         self._limit.armed = None
-        self._watch.forget(threading.get_ident())
+        if self._watch.late:
+            # The interrupt may have appeared at the very start of disarm().
+            self._watch.late.pop(threading.get_ident(), None)
 
     after_skip_message = after_process_message
 
@@ -140,12 +142,15 @@ class _Watch:
     """A thread that interrupts other threads at their deadlines.
 
     An attempt takes no lock, unless it was interrupted: eight threads would wait for each other twice a message.
+
+    Attributes:
+        late: by thread, the attempts that were interrupted and have not ended.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._deadlines: dict[int, _Armed] = {}
-        self._late: dict[int, _Late] = {}
+        self.late: dict[int, _Late] = {}
         self._thread: threading.Thread | None = None
 
     def arm(self, thread_id: int, seconds: float, message: dramatiq.MessageProxy) -> None:
@@ -158,18 +163,13 @@ class _Watch:
         if self._deadlines.pop(thread_id, None) is None:
             with self._lock:
                 self._deadlines.pop(thread_id, None)
-                self._late.pop(thread_id, None)
+                self.late.pop(thread_id, None)
                 # It was interrupted; where that has not appeared yet, it no longer will.
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), None)
 
-    def forget(self, thread_id: int) -> None:
-        """Know nothing more of an attempt: the interrupt may have appeared at the very start of :meth:`disarm`."""
-        if self._late:
-            self._late.pop(thread_id, None)
-
     def explain(self, thread_id: int, error: TimeLimitExceeded) -> None:
         """Let *error*, which can be given no text when it is raised in another thread, say what has happened."""
-        late = self._late.get(thread_id)
+        late = self.late.get(thread_id)
         if late is not None and not error.args:
             error.args = (f"the attempt took longer than its time limit, {late.limit_ms:.15g} ms",)
             if late.coroutine:
@@ -177,7 +177,7 @@ class _Watch:
 
     def overdue(self) -> list[Overdue]:
         now = time.monotonic()
-        return [late.overdue(now) for late in list(self._late.values())]
+        return [late.overdue(now) for late in list(self.late.values())]
 
     def _start(self) -> None:
         with self._lock:
@@ -192,7 +192,7 @@ class _Watch:
             for thread_id, armed in list(self._deadlines.items()):
                 if now >= armed[0]:
                     self._interrupt(thread_id, armed)
-            for thread_id, late in list(self._late.items()):
+            for thread_id, late in list(self.late.items()):
                 if not late.is_told and now >= late.armed[0] + GRACE_S:
                     self._tell(thread_id, late)
 
@@ -202,7 +202,7 @@ class _Watch:
         with self._lock:
             taken = self._deadlines.pop(thread_id, None)
             if taken is armed:
-                self._late[thread_id] = _Late(armed, coroutine)
+                self.late[thread_id] = _Late(armed, coroutine)
                 raise_thread_exception(thread_id, TimeLimitExceeded)
             elif taken is not None:
                 # The thread has gone on to its next attempt meanwhile.
@@ -211,7 +211,7 @@ class _Watch:
     def _tell(self, thread_id: int, late: _Late) -> None:
         where = _coroutine_of(thread_id) or whereabouts.of_thread(thread_id, within=__file__)
         # What was looked at may have been the next attempt already.
-        if self._late.get(thread_id) is late:
+        if self.late.get(thread_id) is late:
             late.is_told = True
             overdue = late.overdue(time.monotonic())
             log.warning(
