@@ -13,8 +13,9 @@ from typing import Any
 import dramatiq
 import pytest
 from dramatiq.brokers.stub import StubBroker
+from dramatiq.middleware import TimeLimitExceeded
 
-from middleware import AsyncIO, AttemptLog, DeadLetter, Retries, TimeLimit, time_limit
+from middleware import AsyncIO, AttemptLog, Attempts, DeadLetter, Retries, TimeLimit, time_limit
 from middleware.letter import Letter
 from services.deadline import until
 
@@ -28,7 +29,9 @@ class Service:
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self._caplog = caplog
         self.time_limit = TimeLimit()
-        self.broker = StubBroker(middleware=[AttemptLog(), DeadLetter(), Retries(), AsyncIO(), self.time_limit])
+        self.broker = StubBroker(
+            middleware=[Attempts([AttemptLog()]), DeadLetter(), Retries(), AsyncIO(), self.time_limit]
+        )
         self.worker = dramatiq.Worker(self.broker, worker_timeout=10, worker_threads=1)
 
     def send(self, fn: Callable[..., Any]) -> dramatiq.Message[Any]:
@@ -168,7 +171,7 @@ def test_no_attempt_ends_while_its_coroutine_goes_on(service: Service) -> None:
 
 def test_what_an_actor_raises_itself_is_left_as_it_is(service: Service) -> None:
     def give_up() -> None:
-        raise time_limit.TimeLimitExceeded("mine")
+        raise TimeLimitExceeded("mine")
 
     service.send(give_up)
     service.finish()
