@@ -12,17 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from middleware import keeper
 from services.deadline import until
 from tests.warm import Completed, warm
 
 # A worker ends in order at the first SIGTERM, and drops everything at the second, as Dramatiq's.
+# It loads the file alone: each test would wait for all of the package.
 WORKER = """
 import os
+import runpy
 import signal
 import sys
 import time
-from middleware.keeper import keep
 
+keep = runpy.run_path(sys.argv[1])["keep"]
 signals = 0
 
 def note(line):
@@ -68,7 +71,11 @@ class Kept:
 @contextmanager
 def kept(folder: Path, script: str) -> Iterator[Kept]:
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKER + script], cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", WORKER + script, keeper.__file__],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         yield Kept(process, folder)
@@ -79,7 +86,7 @@ def kept(folder: Path, script: str) -> Iterator[Kept]:
 
 
 def run(folder: Path, script: str) -> Completed:
-    return warm().run("-c", WORKER + script, cwd=folder, env=dict(os.environ), timeout_s=30)
+    return warm().run("-c", WORKER + script, keeper.__file__, cwd=folder, env=dict(os.environ), timeout_s=30)
 
 
 def notes(folder: Path) -> list[str]:
