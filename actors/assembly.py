@@ -17,6 +17,7 @@ from dramatiq.results import Results
 
 from actors.brokers.broker import Broker
 from actors.brokers.engine import Engine
+from actors.brokers.giving_back import give_back
 from actors.brokers.nodes import mask_password
 from actors.brokers.rabbitmq import RabbitmqEngine
 from actors.brokers.sqlite import SqliteEngine
@@ -37,6 +38,8 @@ from middleware import (
     Idempotency,
     Overlap,
     RecordedResults,
+    Recycle,
+    RecycleLimits,
     RestoreArguments,
     Retries,
     TickRuns,
@@ -242,6 +245,8 @@ def middleware() -> list[Middleware]:
         # Behind all that sees to the end of an attempt: what is meant for the actor must not interrupt that.
         ShutdownNotifications(),
         TimeLimit(),
+        # The hooks of a process's start run last to first: it forks before any of them has started a thread.
+        Recycle(limits=recycle_limits, give_back=give_back),
     ]
 
 
@@ -289,6 +294,15 @@ def retry_defaults() -> RetryDefaults:
     return RetryDefaults(
         max_retries=current.max_retries, min_backoff_ms=current.min_backoff_ms, max_backoff_ms=current.max_backoff_ms
     )
+
+
+def recycle_limits() -> RecycleLimits:
+    """Return when a worker process is replaced; never, where a setting is malformed, which ends it anyhow."""
+    try:
+        current = settings()
+    except SettingsError:
+        return RecycleLimits()
+    return RecycleLimits(after_messages=current.recycle_after_messages, above_mib=current.recycle_above_mib)
 
 
 broker: Broker[Engine] = Broker(_engine, middleware=middleware())

@@ -109,6 +109,13 @@ class Settings(BaseSettings):
         description="messages that a worker process takes ahead, a queue; 400 of a file if not set",
     )
 
+    recycle_after_messages: int | None = Field(
+        None, ge=1, description="after how many attempts, give or take a tenth, a worker process is replaced"
+    )
+    recycle_above_mib: int | None = Field(
+        None, ge=1, description="above how much resident memory, in MiB, a worker process is replaced"
+    )
+
     publish_timeout_ms: Milliseconds = Field(10_000, description="how long one send may take in all")
     publish_attempts: int = Field(5, ge=1, description="how often a send is tried within that time")
     publish_window: int = Field(500, ge=1, description="messages published and not yet confirmed, a process")

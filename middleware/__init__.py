@@ -15,6 +15,7 @@ from middleware.inbox import Entry, Inbox, InboxMisused
 from middleware.letter import Letter
 from middleware.overlap import Overlap
 from middleware.predicates import FailedAttempt, Retryable, by_status, by_type
+from middleware.recycle import Recycle, RecycleLimits
 from middleware.restore_arguments import RestoreArguments
 from middleware.results import RecordedResults
 from middleware.retries import Retries
@@ -43,6 +44,8 @@ __all__ = [
     "NoAttempt",
     "Overlap",
     "RecordedResults",
+    "Recycle",
+    "RecycleLimits",
     "RestoreArguments",
     "Retries",
     "Retryable",

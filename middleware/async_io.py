@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
+
 import dramatiq
 from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 from dramatiq.middleware import AsyncIO as DramatiqAsyncIO
+from dramatiq.middleware import Interrupt
+
+from middleware import whereabouts
 
 
 class AsyncIO(DramatiqAsyncIO):
@@ -15,7 +28,54 @@ class AsyncIO(DramatiqAsyncIO):
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Start the event loop."""
-        thread = EventLoopThread(self.logger)
+        thread = LoopThread(self.logger)
         thread.daemon = True
         thread.start(timeout=1.0)
         set_event_loop_thread(thread)
+
+
+class LoopThread(EventLoopThread):
+    """A thread with an event loop, that knows which coroutine each worker thread waits for."""
+
+    def __init__(self, logger: logging.Logger, **options: Any) -> None:
+        super().__init__(logger, **options)
+        self._waiting: dict[int, Coroutine[Any, Any, Any]] = {}
+
+    def run_coroutine(self, coro: Any) -> Any:
+        """Return what *coro* returns; one that is interrupted is cancelled, and has ended when this raises.
+
+        Dramatiq's own leaves one that does not end within a second: it would go on beside the next attempt.
+        """
+        if not inspect.iscoroutine(coro):
+            return super().run_coroutine(coro)
+        thread_id = threading.get_ident()
+        self._waiting[thread_id] = coro
+        try:
+            return super().run_coroutine(coro)
+        except (RuntimeError, Interrupt) as error:
+            interrupt = error if isinstance(error, Interrupt) else error.__cause__
+            if not isinstance(interrupt, Interrupt):
+                raise
+            self._wait_for(coro)
+        finally:
+            del self._waiting[thread_id]
+        raise interrupt
+
+    def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Return when *coroutine*, which is cancelled, has ended, whatever other interrupt comes."""
+        later: Future[None] | None = None
+        while self.loop.is_running() and (state := inspect.getcoroutinestate(coroutine)) != inspect.CORO_CLOSED:
+            with suppress(Interrupt):
+                if later is None:
+                    later = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop)
+                if state == inspect.CORO_CREATED and later.done():
+                    # The interrupt came before the loop was told of it.
+                    coroutine.close()
+                time.sleep(self.interrupt_check_ival)
+
+    def whereabouts(self, thread_id: int) -> str:
+        """Return where the coroutine is that thread *thread_id* waits for; empty where it waits for none."""
+        coroutine = self._waiting.get(thread_id)
+        if coroutine is None or self.ident is None:
+            return ""
+        return whereabouts.of_coroutine(coroutine, self.ident)

@@ -1,19 +1,47 @@
-"""Interrupts attempts that take too long, and nothing else."""
+"""Interrupts attempts that take too long, and nothing else; and says where they were."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import dramatiq
+from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import TimeLimit as DramatiqTimeLimit
 from dramatiq.middleware import TimeLimitExceeded, raise_thread_exception
 
+from middleware import whereabouts
+from middleware.async_io import LoopThread
+
+log = logging.getLogger(__name__)
+
 INTERVAL_S = 1.0
+# How long after its limit it is said of an attempt that it still goes on, in seconds.
+GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """An attempt that has been interrupted, and goes on.
+
+    Attributes:
+        message_id: its message.
+        actor: the actor's name.
+        limit_ms: its time limit, in milliseconds.
+        over_s: for how long it has been over that, in seconds.
+    """
+
+    message_id: str
+    actor: str
+    limit_ms: float
+    over_s: float
 
 
 class TimeLimit(DramatiqTimeLimit):
@@ -23,6 +51,10 @@ class TimeLimit(DramatiqTimeLimit):
     just before, Dramatiq's own appears in the code that settles the message, or ends the worker thread, which
     nobody replaces. Here it can appear only while the function runs, and what is still pending then is taken back.
 
+    The interrupt says what the limit was, and its traceback where the function was; of an async one its notes do. An
+    attempt that does not react, as it waits in C, is a warning of the logger ``middleware.time_limit`` with where it
+    is, once, five seconds after its limit.
+
     Args:
         time_limit: milliseconds that an attempt may take, where its actor and message do not say.
     """
@@ -31,6 +63,10 @@ class TimeLimit(DramatiqTimeLimit):
         super().__init__(time_limit=time_limit)
         self._limit = threading.local()
         self._watch = _Watch()
+
+    def overdue(self) -> list[Overdue]:
+        """Return the attempts of this process that go on though they have been interrupted; from any thread."""
+        return self._watch.overdue()
 
     def after_declare_actor(self, broker: dramatiq.Broker, actor: dramatiq.Actor[..., Any]) -> None:
         """Put the guard around the actor's function."""
@@ -43,7 +79,7 @@ class TimeLimit(DramatiqTimeLimit):
         """Note the limit of the attempt that this thread is about to make."""
         actor = broker.get_actor(message.actor_name)
         limit_ms = message.options.get("time_limit") or actor.options.get("time_limit", self.time_limit)
-        self._limit.seconds = limit_ms / 1000
+        self._limit.armed = limit_ms / 1000, message
 
     def after_process_message(
         self,
@@ -54,7 +90,10 @@ class TimeLimit(DramatiqTimeLimit):
         exception: BaseException | None = None,
     ) -> None:
         """Forget the limit, if the function was never called."""
-        self._limit.seconds = None
+        self._limit.armed = None
+        if self._watch.late:
+            # The interrupt may have appeared at the very start of disarm().
+            self._watch.late.pop(threading.get_ident(), None)
 
     after_skip_message = after_process_message
 
@@ -62,32 +101,60 @@ class TimeLimit(DramatiqTimeLimit):
         @functools.wraps(fn)
         def run(*args: Any, **kwargs: Any) -> Any:
             # Taken, so that an actor that calls another one directly has one limit, and a call outside a worker none.
-            seconds, self._limit.seconds = getattr(self._limit, "seconds", None), None
-            if seconds is None:
+            armed, self._limit.armed = getattr(self._limit, "armed", None), None
+            if armed is None:
                 return fn(*args, **kwargs)
             thread_id = threading.get_ident()
-            self._watch.arm(thread_id, seconds)
+            self._watch.arm(thread_id, *armed)
             try:
                 return fn(*args, **kwargs)
+            except TimeLimitExceeded as error:
+                self._watch.explain(thread_id, error)
+                raise
             finally:
                 self._watch.disarm(thread_id)
 
         return run
 
 
+# When it is to end, by the monotonic clock; its limit in seconds; its message.
+_Armed = tuple[float, float, dramatiq.MessageProxy]
+
+
+@dataclass(slots=True)
+class _Late:
+    """An attempt that was interrupted, and where its coroutine was, if it has one."""
+
+    armed: _Armed
+    coroutine: str
+    is_told: bool = False
+
+    @property
+    def limit_ms(self) -> float:
+        return round(self.armed[1] * 1000, 3)
+
+    def overdue(self, now: float) -> Overdue:
+        message = self.armed[2]
+        return Overdue(message.message_id, message.actor_name, self.limit_ms, now - self.armed[0])
+
+
 class _Watch:
     """A thread that interrupts other threads at their deadlines.
 
     An attempt takes no lock, unless it was interrupted: eight threads would wait for each other twice a message.
+
+    Attributes:
+        late: by thread, the attempts that were interrupted and have not ended.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._deadlines: dict[int, float] = {}
+        self._deadlines: dict[int, _Armed] = {}
+        self.late: dict[int, _Late] = {}
         self._thread: threading.Thread | None = None
 
-    def arm(self, thread_id: int, seconds: float) -> None:
-        self._deadlines[thread_id] = time.monotonic() + seconds
+    def arm(self, thread_id: int, seconds: float, message: dramatiq.MessageProxy) -> None:
+        self._deadlines[thread_id] = time.monotonic() + seconds, seconds, message
         if self._thread is None or not self._thread.is_alive():
             self._start()
 
@@ -96,8 +163,21 @@ class _Watch:
         if self._deadlines.pop(thread_id, None) is None:
             with self._lock:
                 self._deadlines.pop(thread_id, None)
+                self.late.pop(thread_id, None)
                 # It was interrupted; where that has not appeared yet, it no longer will.
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), None)
+
+    def explain(self, thread_id: int, error: TimeLimitExceeded) -> None:
+        """Let *error*, which can be given no text when it is raised in another thread, say what has happened."""
+        late = self.late.get(thread_id)
+        if late is not None and not error.args:
+            error.args = (f"the attempt took longer than its time limit, {late.limit_ms:.15g} ms",)
+            if late.coroutine:
+                error.add_note(f"Its coroutine was here (most recent call last):\n{late.coroutine.rstrip()}")
+
+    def overdue(self) -> list[Overdue]:
+        now = time.monotonic()
+        return [late.overdue(now) for late in list(self.late.values())]
 
     def _start(self) -> None:
         with self._lock:
@@ -108,16 +188,48 @@ class _Watch:
     def _run(self) -> None:
         while True:
             time.sleep(INTERVAL_S)
-            with self._lock:
-                now = time.monotonic()
-                for thread_id, deadline in list(self._deadlines.items()):
-                    if now >= deadline:
-                        self._interrupt(thread_id, deadline)
+            now = time.monotonic()
+            for thread_id, armed in list(self._deadlines.items()):
+                if now >= armed[0]:
+                    self._interrupt(thread_id, armed)
+            for thread_id, late in list(self.late.items()):
+                if not late.is_told and now >= late.armed[0] + GRACE_S:
+                    self._tell(thread_id, late)
 
-    def _interrupt(self, thread_id: int, deadline: float) -> None:
-        taken = self._deadlines.pop(thread_id, None)
-        if taken == deadline:
-            raise_thread_exception(thread_id, TimeLimitExceeded)
-        elif taken is not None:
-            # The thread has gone on to its next attempt meanwhile.
-            self._deadlines[thread_id] = taken
+    def _interrupt(self, thread_id: int, armed: _Armed) -> None:
+        # Before the interrupt, as afterwards the coroutine is cancelled.
+        coroutine = _coroutine_of(thread_id)
+        with self._lock:
+            taken = self._deadlines.pop(thread_id, None)
+            if taken is armed:
+                self.late[thread_id] = _Late(armed, coroutine)
+                raise_thread_exception(thread_id, TimeLimitExceeded)
+            elif taken is not None:
+                # The thread has gone on to its next attempt meanwhile.
+                self._deadlines[thread_id] = taken
+
+    def _tell(self, thread_id: int, late: _Late) -> None:
+        where = _coroutine_of(thread_id) or whereabouts.of_thread(thread_id, within=__file__)
+        # What was looked at may have been the next attempt already.
+        if self.late.get(thread_id) is late:
+            late.is_told = True
+            overdue = late.overdue(time.monotonic())
+            log.warning(
+                "message %s of %s has been over its time limit of %.15g ms for %.1f s, and does not react to the "
+                "interrupt; it is here (most recent call last):\n%s",
+                overdue.message_id,
+                overdue.actor,
+                overdue.limit_ms,
+                overdue.over_s,
+                where.rstrip() or "  (nobody knows)",
+            )
+
+
+def _coroutine_of(thread_id: int) -> str:
+    """Return where the coroutine is that a thread waits for; empty where that is not known, or there is none."""
+    loop = get_event_loop_thread()
+    if isinstance(loop, LoopThread):
+        # It may go on while it is looked at. Not knowing where it was is no reason not to interrupt it.
+        with suppress(Exception):
+            return loop.whereabouts(thread_id)
+    return ""

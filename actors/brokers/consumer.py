@@ -84,6 +84,8 @@ class Consumer(dramatiq.Consumer):
         self._settled: deque[tuple[Epoch, int, bool]] = deque()
         self._following: set[object] = set()
         self._awake = False
+        self._takes_more = True
+        self._tags: list[str] = []
         # What was delivered on this channel and not yet settled, by tag; tags rise by one.
         self._outstanding: dict[int, Delivery | None] = {}
         self._oldest = self._newest = 1
@@ -111,6 +113,12 @@ class Consumer(dramatiq.Consumer):
 
     # A failed message is no different: its dead letter is one more thing that follows it.
     nack = ack
+
+    def take_no_more(self) -> None:
+        """From now on take nothing; what was taken ends, or goes back, as ever. From any thread."""
+        if self._takes_more:
+            self._takes_more = False
+            self._session.call_soon(self._cancel)
 
     def requeue(self, messages: Iterable[dramatiq.MessageProxy]) -> None:
         """Give *messages* back at shutdown, and their keys; closing the channel would, too, but only later."""
@@ -215,8 +223,16 @@ class Consumer(dramatiq.Consumer):
         channel.add_on_cancel_callback(lambda _: self._session.drop("RabbitMQ cancelled the consumer"))
         channel.basic_qos(prefetch_count=self._prefetch)
         self._epoch = epoch = Epoch()
-        for queue in queues:
-            channel.basic_consume(queue.name, lambda *delivery: self._deliver(epoch, *delivery))
+        if self._takes_more:
+            self._tags = [
+                channel.basic_consume(queue.name, lambda *delivery: self._deliver(epoch, *delivery)) for queue in queues
+            ]
+
+    def _cancel(self) -> None:
+        channel = self._session.channel
+        if channel is not None and channel.is_open:
+            for tag in self._tags:
+                channel.basic_cancel(tag)
 
     def _deliver(
         self, epoch: Epoch, _: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
@@ -239,6 +255,7 @@ class Consumer(dramatiq.Consumer):
 
     def _lost(self, _: str) -> None:
         self._abandon()
+        self._tags.clear()
         self._outstanding.clear()
 
     def _abandon(self) -> None:

@@ -53,6 +53,7 @@ class Consumer(dramatiq.Consumer):
         self._ear = Ear(shop.bell, queue_name)
         self._watch = Watch(self._ear)
         self._share = Share(shop, queue_name, tell=broker.tell_attempts, on_lost=self._abandon)
+        self._takes_more = True
         self._exchange = Exchange(broker, broker.guard, conclude=self._conclude, call_later=self._call_later)
         # When the exchange is to have its turn at the latest.
         self._turn_at = float("inf")
@@ -85,6 +86,10 @@ class Consumer(dramatiq.Consumer):
 
     # A failed message is no different: its dead letter is one more thing that follows it.
     nack = ack
+
+    def take_no_more(self) -> None:
+        """From now on take nothing; what was taken ends, or goes back, as ever. From any thread."""
+        self._takes_more = False
 
     def requeue(self, messages: Iterable[dramatiq.MessageProxy]) -> None:
         """Give *messages* back at shutdown, and their keys; closing would, too, but only later."""
@@ -175,7 +180,8 @@ class Consumer(dramatiq.Consumer):
         self._turn_at = monotonic() + seconds
 
     def _room(self) -> int:
-        return self._appetite.room(len(self._in_hand)) if self._shop.takes_more() else 0
+        takes_more = self._takes_more and self._shop.takes_more()
+        return self._appetite.room(len(self._in_hand)) if takes_more else 0
 
     def _write(self) -> None:
         """End what has ended, and take what there is room for."""

@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import dramatiq
-from dramatiq.asyncio import get_event_loop_thread
+import pytest
+from dramatiq.asyncio import EventLoopThread, get_event_loop_thread
 from dramatiq.brokers.stub import StubBroker
+from dramatiq.middleware import Interrupt, Shutdown, raise_thread_exception
 
 from middleware import AsyncIO
+from middleware.async_io import LoopThread
 
 DRAMATIQ = Path(sys.executable).with_name("dramatiq")
 # A module whose worker never finishes: its one attempt sits in a coroutine that nothing interrupts.
@@ -56,6 +61,57 @@ def test_the_event_loop_is_there_while_the_worker_is() -> None:
     assert loop is not None
     assert not loop.is_alive()
     assert get_event_loop_thread() is None
+
+
+@pytest.fixture
+def loop() -> Iterator[LoopThread]:
+    thread = LoopThread(logging.getLogger(__name__), interrupt_check_ival=0.01)
+    thread.daemon = True
+    thread.start(timeout=5)
+    yield thread
+    EventLoopThread.stop(thread)
+
+
+def test_an_interrupt_more_does_not_end_the_wait_for_a_coroutine(loop: LoopThread) -> None:
+    started, ended, raised = threading.Event(), threading.Event(), list[BaseException]()
+
+    async def clean_up() -> None:
+        try:
+            started.set()
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.3)
+            ended.set()
+
+    def attempt() -> None:
+        try:
+            loop.run_coroutine(clean_up())
+        except Interrupt as error:
+            assert ended.is_set()
+            raised.append(error)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    assert started.wait(20)
+    for _ in range(3):
+        raise_thread_exception(thread.ident, Shutdown)
+        time.sleep(0.05)
+    thread.join(20)
+
+    assert [type(each) for each in raised] == [Shutdown]
+
+
+def test_a_coroutine_of_which_the_loop_was_never_told_is_not_waited_for(
+    loop: LoopThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def job() -> None: ...
+
+    def interrupted(_: EventLoopThread, coro: object) -> None:
+        raise Shutdown
+
+    monkeypatch.setattr(EventLoopThread, "run_coroutine", interrupted)
+    with pytest.raises(Shutdown):
+        loop.run_coroutine(job())
 
 
 def test_a_worker_that_is_told_to_stop_twice_ends_although_a_coroutine_runs(tmp_path: Path) -> None:
