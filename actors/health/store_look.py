@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 
 from middleware.stores import Store
+
+log = logging.getLogger("actors.health")
 
 LOOK_EVERY_S = 3.0
 # How old an answer may be. A name server may take long, whatever the timeout of the store.
@@ -50,9 +53,15 @@ class StoreLook:
         return self._found
 
     def _run(self) -> None:
+        was_there = True
         while not self._ending.is_set():
             found = self._look()
             self._found, self._at_s = found, time.monotonic()
+            if was_there and found:
+                log.warning("messages that need the store wait: %s", found)
+            elif found == "" and not was_there:
+                log.warning("the store can be used again")
+            was_there = not found
             self._ending.wait(self._every_s)
 
     def _look(self) -> str:
