@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         answer = connection.getresponse()
         print(answer.read().decode(errors="replace"), end="")
     except (OSError, HTTPException, OverflowError) as error:
-        print(f"{arguments[0]} does not answer: {error or type(error).__name__}", file=sys.stderr)
+        print(f"{arguments[0]} does not answer: {str(error) or type(error).__name__}", file=sys.stderr)
         return FAILED
     return OK if answer.status == 200 else FAILED
 

@@ -77,6 +77,8 @@ class Heartbeats:
             OSError: it can't be written.
         """
         path = self._path(beat.pid)
+        # Somebody may have tidied up.
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         # A name that no reader looks for, until it is whole.
         unfinished = path.with_suffix(".new")
         unfinished.write_text(json.dumps(asdict(beat)), encoding="utf-8")
