@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ class Project:
             yield log
 
     @contextmanager
-    def _process(self, arguments: Sequence[str], env: Mapping[str, str], *, status: int) -> Iterator[Path]:
+    def _process(self, arguments: Sequence[str], env: dict[str, str], *, status: int) -> Iterator[Path]:
         log = self.folder / f"{len(list(self.folder.glob('*.log')))}.log"
         with log.open("w") as stream:
             process = subprocess.Popen(
