@@ -96,7 +96,7 @@ class _AtWork:
         self._pid = os.getpid()
         self._started = started(self._pid) or ""
         self._processes = processes_of_command()
-        self._store = StoreLook(store) if _needs_store(broker) else None
+        self._store = StoreLook(store, on_change=self._changed) if _needs_store(broker) else None
         # What a consumer may wait for in one turn: RabbitMQ's answers when it declares its queues, above all.
         limits = Limits(
             silent_s=current.stuck_after_s, turn_s=current.stuck_after_s + current.publish_timeout_ms / 1000
@@ -117,12 +117,15 @@ class _AtWork:
 
     def drain(self) -> None:
         self._is_draining = True
-        self._pulse.beat_soon()
+        self._changed()
 
     def end(self) -> None:
         if self._store is not None:
             self._store.end()
         self._pulse.end()
+
+    def _changed(self) -> None:
+        self._pulse.beat_soon()
 
     def _look(self) -> Heartbeat:
         now_s = time.monotonic()

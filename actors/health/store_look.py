@@ -23,11 +23,19 @@ class StoreLook:
 
     Args:
         store: called for the store.
+        on_change: called when the store is there, or is not, other than before.
         every_s: how long it waits between two looks, in seconds.
     """
 
-    def __init__(self, store: Callable[[], Store], *, every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        *,
+        on_change: Callable[[], None] = lambda: None,
+        every_s: float = LOOK_EVERY_S,
+    ) -> None:
         self._store = store
+        self._on_change = on_change
         self._every_s = every_s
         self._found = "it has not answered yet"
         self._at_s = time.monotonic()
@@ -55,13 +63,15 @@ class StoreLook:
     def _run(self) -> None:
         was_there = True
         while not self._ending.is_set():
-            found = self._look()
+            before, found = self._found, self._look()
             self._found, self._at_s = found, time.monotonic()
-            if was_there and found:
+            if found and was_there:
                 log.warning("messages that need the store wait: %s", found)
-            elif found == "" and not was_there:
+            elif not found and not was_there:
                 log.warning("the store can be used again")
             was_there = not found
+            if bool(before) != bool(found):
+                self._on_change()
             self._ending.wait(self._every_s)
 
     def _look(self) -> str:

@@ -32,7 +32,8 @@ def test_a_store_is_not_there_before_it_has_answered_and_after_it_has_failed(
     store: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    look = StoreLook(lambda: store, every_s=0.01)
+    changes: list[str] = []
+    look = StoreLook(lambda: store, on_change=lambda: changes.append(look.problem(time.monotonic())), every_s=0.01)
     assert look.problem(time.monotonic()) == "it has not answered yet"
 
     look.start()
@@ -41,9 +42,10 @@ def test_a_store_is_not_there_before_it_has_answered_and_after_it_has_failed(
     until(lambda: look.problem(time.monotonic()) == "the store does not answer", seconds=5, what="a failure")
     store.error = None
     until(lambda: not look.problem(time.monotonic()), seconds=5, what="an answer")
-    until(lambda: len(caplog.messages) == 2, seconds=5, what="a word of both")
+    until(lambda: len(changes) == 3, seconds=5, what="a word of all three")
     look.end()
 
+    assert changes == ["", "the store does not answer", ""]
     assert caplog.messages == [
         "messages that need the store wait: the store does not answer",
         "the store can be used again",
