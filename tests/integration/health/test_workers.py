@@ -87,11 +87,12 @@ def test_p25_one_frozen_process_of_two_turns_live_red_and_a_worker_that_drains_i
                 # Then the other says so
                 until(lambda: embedded.status("/live") == 503, seconds=STUCK_AFTER_S + 10, what="a red light")
                 assert list(embedded.failed("/live")) == ["heartbeats"]
-                assert f"process {frozen} has said nothing for" in embedded.failed("/live")["heartbeats"]
+                silent = f"process {frozen} has said nothing for"
+                assert silent in embedded.failed("/live")["heartbeats"]
+                until(lambda: any(silent in word for word in words), seconds=5, what="a word to the service manager")
             finally:
                 os.kill(frozen, signal.SIGCONT)
             embedded.wait()
-
             until(lambda: "STATUS=ready" in words[words.index("READY=1") :], seconds=5, what="a word of it")
 
             # When it is to end, and runs a job
@@ -101,8 +102,8 @@ def test_p25_one_frozen_process_of_two_turns_live_red_and_a_worker_that_drains_i
             assert command is not None
             os.kill(int(command[1]), signal.SIGTERM)
             # Then it is not ready, long before it has ended
-            until(lambda: list(embedded.failed("/ready")) == ["draining"], seconds=10, what="a red light")
-            assert embedded.status("/live") == 200
+            until(lambda: "draining" in embedded.failed("/ready"), seconds=10, what="a red light")
+            until(lambda: embedded.status("/live") == 200, seconds=10, what="a sign of life")
             (project.folder / "may_end").touch()
             until(lambda: started(int(command[1])) is None, seconds=20, what="its end")
         assert embedded.pids() == set()
@@ -110,8 +111,6 @@ def test_p25_one_frozen_process_of_two_turns_live_red_and_a_worker_that_drains_i
     # And the service manager was told of all of it by one of the two
     assert words.count("READY=1") == 1
     assert words.count("WATCHDOG=1") > STUCK_AFTER_S
-    assert any("has said nothing for" in word for word in words if word.startswith("STATUS="))
-    assert words[words.index("READY=1") - 2 :].count("STATUS=ready") == 2
     assert "STOPPING=1" not in words  # from a process that may be replaced
 
 
