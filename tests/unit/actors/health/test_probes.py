@@ -41,13 +41,15 @@ def test_a_service_manager_that_can_not_be_told_is_a_warning(
     assert "NOTIFY_SOCKET is set, and ACTORS_HEALTH_ADDRESS is not" in caplog.text
 
 
+@pytest.mark.parametrize("is_in_the_way", ["run", "run/_8081/workers"])
 def test_a_directory_that_can_not_be_used_ends_the_process_with_status_2(
-    worker: dramatiq.Worker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    is_in_the_way: str, worker: dramatiq.Worker, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "file").touch()
+    (tmp_path / is_in_the_way).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / is_in_the_way).touch()
 
     with pytest.raises(SystemExit) as ended:
-        probes(health_address=":8081", runtime_dir=str(tmp_path / "file")).before_worker_boot(worker.broker, worker)
+        probes(health_address=":8081", runtime_dir=str(tmp_path / "run")).before_worker_boot(worker.broker, worker)
 
     assert ended.value.code == 2
     assert "ACTORS_RUNTIME_DIR: " in caplog.text
