@@ -6,6 +6,7 @@ COPY requirements.lock ./
 RUN pip wheel --no-cache-dir --require-hashes --wheel-dir /wheels --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY actors actors
+COPY actors_probe actors_probe
 COPY middleware middleware
 COPY periodic periodic
 RUN python -m venv /venv \

@@ -29,7 +29,7 @@ check: $(READY)  ## Run the linters, the type checker and the import rules
 
 test: $(READY)  ## Run every test against real RabbitMQ and Redis
 	@# Hundreds of processes import these; where PYTHONDONTWRITEBYTECODE is set, each would compile them anew.
-	@$(BIN)/python -m compileall -q actors middleware periodic services tests examples
+	@$(BIN)/python -m compileall -q actors actors_probe middleware periodic services tests examples
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 faults: $(READY)  ## Run all fault tests, and whatever else takes long

@@ -25,6 +25,7 @@ from actors.configuration import Settings, no_default_broker, read
 from actors.encoding import Encoder
 from actors.engines import engine_of, store_of
 from actors.errors import SettingsError
+from actors.health.probes import Probes
 from actors.loading import Boot
 from actors.logs import together
 from middleware import (
@@ -228,6 +229,7 @@ def middleware() -> list[Middleware]:
     idempotency = Idempotency(store=store, defaults=idempotency_defaults)
     return [
         Boot(settings, require=_require_engine),
+        Probes(settings, store=store),
         Attempts([AttemptLog(version=app_version, together=together)]),
         idempotency,
         TickRuns(record=_record_run),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -140,6 +141,9 @@ class Settings(BaseSettings):
     health_address: Annotated[str, AfterValidator(_splits)] = Field(
         "", description="where probes are answered: HOST:PORT, or :PORT for all of this machine's; unset for nowhere"
     )
+    stuck_after_s: int = Field(
+        60, ge=5, description="how long a worker may say nothing of itself before /live calls it stuck"
+    )
 
     runtime_dir: Path | None = Field(
         None, description="where the processes of a machine leave what they tell of themselves; unset: a temporary one"
@@ -198,6 +202,25 @@ def variable(field: str) -> str:
 def no_default_broker() -> str | None:
     """Return why this process must not use the default broker, or None; the pytest plugin says so."""
     return os.environ.get(f"{TEST_PREFIX}NO_DEFAULT_BROKER")
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """What has started this process, and wants to know how it is: systemd, with ``Type=notify``.
+
+    Attributes:
+        address: where to tell it.
+        is_watching: it restarts what does not say that it lives.
+    """
+
+    address: str
+    is_watching: bool
+
+
+def service_manager() -> Manager | None:
+    """Return who wants to know how this process is, or None; see sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    return Manager(address, "WATCHDOG_USEC" in os.environ) if address else None
 
 
 def read(overrides: Mapping[str, Any]) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import logging
 import sys
@@ -74,13 +75,24 @@ class Boot(Middleware):
             raise SystemExit(EXIT_STATUS)
 
 
+def processes_of_command() -> int:
+    """Return how many worker processes the ``dramatiq`` command has that this is one of; 1 where there is none."""
+    arguments = _arguments_of_command()
+    return arguments.processes if arguments is not None else 1
+
+
 def _modules_of_command() -> list[str]:
     """Return the modules that the ``dramatiq`` command was given.
 
     It imports them itself, but later, and a module that raises anything but ImportError ends it with status 1.
     """
+    arguments = _arguments_of_command()
+    return list(arguments.modules) if arguments is not None else []
+
+
+def _arguments_of_command() -> argparse.Namespace | None:
     command = Path(sys.argv[0])
     if command.name != "dramatiq" and command.parts[-2:] != ("dramatiq", "__main__.py"):
-        return []
-    arguments, _ = make_argument_parser().parse_known_args()
-    return list(arguments.modules)
+        return None
+    arguments: argparse.Namespace = make_argument_parser().parse_known_args()[0]
+    return arguments

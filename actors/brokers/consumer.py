@@ -22,6 +22,7 @@ from actors.brokers.outgoing import Following
 from actors.brokers.publisher import Publication
 from actors.brokers.session import Session
 from actors.brokers.topology import Queue
+from actors.brokers.watched import Watched
 from middleware import DeadLetter, Guard, Letter
 
 Bury = Callable[[bytes, Letter], Publication]
@@ -35,7 +36,7 @@ LAST_WAIT_S = 5.0
 log = logging.getLogger(__name__)
 
 
-class Consumer(dramatiq.Consumer):
+class Consumer(Watched):
     """Iterates over the messages of all generations of one logical queue.
 
     It survives the loss of its connection by itself: until there is a new one it yields None, which
@@ -73,6 +74,7 @@ class Consumer(dramatiq.Consumer):
         prefetch: int,
         idle_ms: int,
     ) -> None:
+        super().__init__()
         self.queue_name = queue_name
         self._broker = broker
         self._find_queues = find_queues
@@ -101,7 +103,15 @@ class Consumer(dramatiq.Consumer):
             self._exchange.turn()
             if self._settled:
                 self._flush()
+            self.turned_at_s = monotonic()
         return ready.popleft() if ready else None
+
+    @property
+    def problem(self) -> str:
+        """Why it takes no messages just now; empty if it does."""
+        if self._session.channel is not None:
+            return ""
+        return f"no channel to RabbitMQ: {self._session.last_error or 'it is being opened'}"
 
     def ack(self, message: dramatiq.MessageProxy) -> None:
         """Note that the attempt of *message* has ended: record it, publish what follows it, then tell RabbitMQ."""
@@ -129,6 +139,7 @@ class Consumer(dramatiq.Consumer):
 
     def close(self) -> None:
         """Bring to an end what has ended in the workers, give back what has not started, and disconnect."""
+        self.is_closed = True
         self._abandon()
         self._exchange.finish()
         self._flush()

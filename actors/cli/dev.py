@@ -86,6 +86,9 @@ def _worker(threads: int, grace_s: float) -> list[str]:
 def _start(name: str, command: Sequence[str], modules: Sequence[str], grace_s: float) -> Start:
     # What a process prints is to be seen when it is printed. Where jobs are is said already, also if nobody has set it.
     env = {BROKER_URL: ",".join(settings().broker_url)} | os.environ | {"PYTHONUNBUFFERED": "1"}
+    if name == "scheduler":
+        # The worker answers there.
+        env[variable("health_address")] = ""
     return lambda report: Child(name, [*command, *modules], env, grace_s=grace_s, report=report)
 
 

@@ -18,7 +18,7 @@ from actors.cli.periodic_enqueue import backfill, trigger
 from actors.cli.periodic_look import history, list_schedules, preview_schedule, status
 from actors.errors import ActorsError, LoadingError
 from actors.health.server import serve
-from actors.scheduling import make_scheduler, probes
+from actors.scheduling import announce, make_scheduler, probes
 from periodic.errors import PeriodicError
 
 log = logging.getLogger("periodic")
@@ -87,7 +87,12 @@ def run(modules: Modules = None, more_modules: MoreModules = None) -> None:
     # What is loaded stays. With many schedules a collector that looked at all of it would hold up ticks and failovers.
     gc.collect()
     gc.freeze()
-    scheduler.run()
+    manager = announce(scheduler.status)
+    try:
+        scheduler.run()
+    finally:
+        if manager is not None:
+            manager.stopping()
 
 
 for name, command in (

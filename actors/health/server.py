@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import socketserver
 import threading
+import weakref
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -35,6 +37,7 @@ class ProbeServer(ThreadingHTTPServer):
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Request)
+        _servers.add(self)
 
     def server_bind(self) -> None:
         """Listen, without a look-up of this machine's name, which takes as long as a name server likes."""
@@ -49,6 +52,18 @@ class ProbeServer(ThreadingHTTPServer):
         """Stop."""
         self.shutdown()
         self.server_close()
+
+
+_servers: weakref.WeakSet[ProbeServer] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for server in list(_servers):
+        server.socket.close()
+
+
+# What a job forks would keep the port, and answer nothing there.
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class _Request(BaseHTTPRequestHandler):

@@ -11,15 +11,16 @@ from actors.assembly import broker, on_rabbitmq, settings
 from actors.brokers.broker import Broker
 from actors.brokers.sqlite import SqliteEngine
 from actors.health.pages import Pages, verdict
+from actors.health.service_manager import ServiceManager
 from actors.scheduling.messages import accepted, replica_of, tick_message
 from actors.scheduling.rabbitmq import rabbitmq_scheduler
 from actors.scheduling.sqlite import sqlite_scheduler
-from periodic.health import live, ready
+from periodic.health import Check, live, ready
 from periodic.scheduler import RENEW_EVERY_S
 from periodic.serving import Serving, utc_now
 from periodic.status import Status
 
-__all__ = ["accepted", "make_scheduler", "probes", "tick_message"]
+__all__ = ["accepted", "announce", "make_scheduler", "probes", "tick_message"]
 
 
 def make_scheduler(*, clock: Callable[[], datetime] = utc_now, renew_every_s: float = RENEW_EVERY_S) -> Serving:
@@ -46,3 +47,16 @@ def probes(status: Status) -> Pages:
         "/live": lambda: verdict(live(status, time.monotonic())),
         "/ready": lambda: verdict(ready(status, time.monotonic())),
     }
+
+
+def announce(status: Status) -> ServiceManager | None:
+    """Let the service manager know from now on how a scheduler with *status* is; return it, if there is one."""
+
+    def look() -> tuple[list[Check], list[Check]]:
+        now_s = time.monotonic()
+        return live(status, now_s), ready(status, now_s)
+
+    manager = ServiceManager.of_environment()
+    if manager is not None:
+        manager.tell_for_ever(look)
+    return manager

@@ -31,7 +31,7 @@ NOT_RUN = "not run"
 EMBEDDED = {"ACTORS_BROKER_URL": "sqlite:///jobs.db"}
 
 # What a reader's machine has, whatever is on this one.
-TOOLS = {"cd", "cp", "curl", "docker", "export", "git", "pip", "uv"}
+TOOLS = {"cd", "cp", "curl", "docker", "export", "git", "kubectl", "pip", "systemctl", "uv"}
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def problem_of(command: list[str], folder: Path) -> str | None:
         case ["dramatiq", *arguments]:
             parsed = make_argument_parser().parse_args(arguments)
             return missing([parsed.broker, *parsed.modules], folder)
-        case ["python" | "python3", "-m", module, *_]:
+        case ["python" | "python3", "-m" | "-Im", module, *_]:
             return missing([module], folder)
         case [executable, *_] if executable in TOOLS or shutil.which(executable, path=path_of_commands()):
             return None

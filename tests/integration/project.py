@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,17 @@ class Project:
     @contextmanager
     def process(self, *arguments: str, **env: str) -> Iterator[Path]:
         """Run Python with *arguments* beside the block, end it with SIGTERM, and require status 0; gives its log."""
+        with self._process(arguments, env, status=0) as log:
+            yield log
+
+    @contextmanager
+    def doomed(self, *arguments: str, **env: str) -> Iterator[Path]:
+        """Run what fails within the block, and require status 1; gives its log."""
+        with self._process(arguments, env, status=1) as log:
+            yield log
+
+    @contextmanager
+    def _process(self, arguments: Sequence[str], env: dict[str, str], *, status: int) -> Iterator[Path]:
         log = self.folder / f"{len(list(self.folder.glob('*.log')))}.log"
         with log.open("w") as stream:
             process = subprocess.Popen(
@@ -105,7 +116,7 @@ class Project:
         try:
             yield log
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0, log.read_text()
+            assert process.wait(20) == status, log.read_text()
         finally:
             # Where the block has raised, its children are there too.
             with suppress(ProcessLookupError):

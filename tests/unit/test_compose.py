@@ -14,21 +14,12 @@ import yaml
 from dramatiq.cli import make_argument_parser
 
 from actors.configuration import PREFIX, read
-from actors.health.address import split
-from actors.health.pages import verdict
-from actors.health.server import serve
-from periodic.health import Check
 from services.docker_engine import RABBITMQ_IMAGE, REDIS_IMAGE
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-
-# Lines of /proc/net/tcp, with our address, the peer's and the state: connected to port 5672, closing, and listening.
-CONNECTED = "   3: 0500A8C0:A2D4 0200A8C0:1628 01 00000000:00000000 02:000003D5 00000000 10001"
-CLOSING = CONNECTED.replace(":1628 01", ":1628 08")
-LISTENING = "   0: 00000000:1628 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0"
 
 
 def test_it_has_one_service_a_role() -> None:
@@ -95,38 +86,6 @@ def test_the_scheduler_has_something_to_schedule() -> None:
         check=True,
     )
     assert listed.stdout.split() == ["close_the_day"]
-
-
-def test_p25_the_probe_of_the_worker_imports_nothing_and_finds_a_connection_to_rabbitmq() -> None:
-    executable, *arguments = SERVICES["worker"]["healthcheck"]["test"][1:]
-    assert (executable, arguments[0]) == ("grep", "-q")
-    broker = urlsplit(environment("worker")["ACTORS_BROKER_URL"])
-    assert f":{broker.port:04X} " in arguments[1]
-    assert [bool(re.search(arguments[1], line)) for line in (CONNECTED, CLOSING, LISTENING)] == [True, False, False]
-
-
-def test_p25_the_probe_of_the_scheduler_imports_nothing_of_the_application_and_asks_whether_it_is_ready(
-    tmp_path: Path,
-) -> None:
-    executable, option, code = SERVICES["scheduler"]["healthcheck"]["test"][1:]
-    assert (executable, option) == ("python", "-Ic")
-    _, port = split(environment("scheduler")["ACTORS_HEALTH_ADDRESS"])
-    assert f'"127.0.0.1", {port}, ' in code
-    (tmp_path / "http.py").write_text("raise RuntimeError('the application is imported')")
-
-    def probe(at: int) -> subprocess.CompletedProcess[str]:
-        asks = code.replace(str(port), str(at))
-        return subprocess.run([sys.executable, option, asks], cwd=tmp_path, capture_output=True, text=True)
-
-    checks = [Check("rabbitmq", False, "low on memory", "make room")]
-    server = serve("127.0.0.1:0", {"/live": lambda: verdict([]), "/ready": lambda: verdict(checks)})
-    assert server is not None
-    unready = probe(server.server_port)
-    assert (unready.returncode, "low on memory" in unready.stdout) == (1, True)
-    checks.clear()
-    assert probe(server.server_port).returncode == 0
-    server.close()
-    assert probe(server.server_port).returncode == 1
 
 
 def environment(name: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from actors.brokers.sqlite.share import PROBE_EVERY_S, End, Share
 from actors.brokers.sqlite.tenure import Tenure
 from actors.brokers.sqlite.watch import Watch
 from actors.brokers.sqlite.workshop import Workshop
+from actors.brokers.watched import Watched
 from middleware.letter import Letter
 from middleware.stores.sqlite import FileRefused, FileUnavailable
 
@@ -28,7 +29,7 @@ from middleware.stores.sqlite import FileRefused, FileUnavailable
 LAST_WAIT_S = 5.0
 
 
-class Consumer(dramatiq.Consumer):
+class Consumer(Watched):
     """Iterates over the messages of one logical queue.
 
     The order at the end of an attempt: its outcome is recorded, then what follows it is put into its queue, and it is
@@ -45,6 +46,7 @@ class Consumer(dramatiq.Consumer):
     """
 
     def __init__(self, broker: Dispatch, shop: Workshop, *, queue_name: str, appetite: Appetite, idle_ms: int) -> None:
+        super().__init__()
         self.queue_name = queue_name
         self._broker = broker
         self._shop = shop
@@ -68,11 +70,17 @@ class Consumer(dramatiq.Consumer):
             self._wait()
             self._write()
             self._exchange.turn()
+            self.turned_at_s = monotonic()
         if not ready:
             return None
         delivery = ready.popleft()
         self._in_hand[delivery.tag] = monotonic()
         return delivery
+
+    @property
+    def problem(self) -> str:
+        """Why it takes no messages just now; empty if it does."""
+        return self._share.problem
 
     def ack(self, message: dramatiq.MessageProxy) -> None:
         """Note that the attempt of *message* has ended: record it, then write what follows it, and delete it."""
@@ -100,6 +108,7 @@ class Consumer(dramatiq.Consumer):
 
     def close(self) -> None:
         """Bring to an end what has ended in the workers, and give back all else."""
+        self.is_closed = True
         self._abandon()
         self._exchange.finish()
         deadline = monotonic() + LAST_WAIT_S

@@ -57,12 +57,14 @@ class Share:
         held: what was taken and has not ended, by id; None for what can't be decoded.
         tenure: the current one; None until something is taken.
         paused_until: the file could not be used, and is left alone until then, by the monotonic clock.
+        problem: why the file can't be used; empty if it can.
     """
 
     def __init__(self, shop: Workshop, queue: str, *, tell: Callable[[], None], on_lost: Callable[[], None]) -> None:
         self.held: dict[int, Delivery | None] = {}
         self.tenure: Tenure | None = None
         self.paused_until = 0.0
+        self.problem = ""
         self._shop = shop
         self._queue = queue
         self._tell = tell
@@ -90,7 +92,9 @@ class Share:
             FileUnavailable, FileRefused: nobody knows.
         """
         with self._shop.file.read() as connection:
-            return queues.next_moment(connection, self._queue, without=self._holder)
+            moment = queues.next_moment(connection, self._queue, without=self._holder)
+        self.problem = ""
+        return moment
 
     def write(self, room: int) -> Taking:
         """Write what has ended, and take as much as there is *room* for, in one transaction.
@@ -139,6 +143,7 @@ class Share:
     def pause(self, error: FileUnavailable | FileRefused) -> None:
         """Leave the file alone for a moment, and say so if that is new."""
         self._is_in_doubt = True
+        self.problem = str(error)
         self.paused_until = monotonic() + PROBE_EVERY_S
         self._shop.outage.met(error)
 
@@ -170,6 +175,7 @@ class Share:
         synced = not all(end.is_recorded for end in current)
         with self._shop.file.write(synced=synced) as connection:
             taking = take(connection, turn)
+        self.problem = ""
         self._is_in_doubt = False
         self._hold(taking, turn.until)
         if taking.holder is not None:

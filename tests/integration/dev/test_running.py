@@ -6,10 +6,14 @@ import subprocess
 from pathlib import Path
 
 from services.deadline import until
+from services.ports import free_port
 from tests.integration.dev.session import PATIENCE_S, Session
+from tests.unit.actors.health.asking import ask
 
 
 def test_jobs_and_ticks_run_without_a_server(session: Session) -> None:
+    port = free_port()
+    session.env |= {"ACTORS_HEALTH_ADDRESS": f"127.0.0.1:{port}", "ACTORS_RUNTIME_DIR": str(session.folder / "run")}
     with session.running() as dev:
         session.until_state("scheduler", "ready")
         session.send("greet", "Ann")
@@ -19,6 +23,7 @@ def test_jobs_and_ticks_run_without_a_server(session: Session) -> None:
         until(lambda: "greet" in outcomes(session, "done"), seconds=PATIENCE_S, what="how the job ended")
         until(lambda: queues(session) >= {"default", "reports"}, seconds=PATIENCE_S, what="the queues")
         until(lambda: coming(session) == {"count"}, seconds=PATIENCE_S, what="the next tick")
+        until(lambda: ask(port, "/ready")[0] == 200, seconds=PATIENCE_S, what="a worker that says that it is ready")
         dev.send_signal(signal.SIGTERM)
         assert dev.wait(PATIENCE_S) == 0
     assert (session.folder / "actors.db").exists()

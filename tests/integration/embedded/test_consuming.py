@@ -19,6 +19,7 @@ from actors.brokers.sqlite.consumer import Consumer
 from actors.brokers.sqlite.queues import Counts
 from actors.brokers.sqlite.tenure import Tenure
 from actors.brokers.sqlite.tick_runs import TickRun
+from actors.health.look import consuming
 from middleware.letter import now_ms
 from middleware.stores.sqlite import SqliteFile
 from services.deadline import until
@@ -233,8 +234,10 @@ def test_a_locked_file_stops_no_thread_and_all_goes_on_when_it_is_free(
         until(lambda: ran, seconds=10, what="the first job")
         with locked(table.file):
             until(lambda: "messages wait" in caplog.text, seconds=10, what="the report")
+            until(lambda: "locked" in consuming(worker)[0].problem, seconds=10, what="a word to those who ask")
         until(lambda: now(table) == NOTHING, seconds=30, what="the end of all jobs")
 
+    until(lambda: consuming(worker)[0].problem == "", seconds=10, what="a consumer that is well")
     assert sorted(ran) == list(range(40))
     assert all(thread.is_alive() for thread in [*worker.workers, *worker.consumers.values()])
     said = [record.message.split(":")[0] for record in caplog.records if record.name == "actors.brokers.sqlite.outage"]

@@ -52,10 +52,10 @@ class Probed:
 
     def probe(self) -> subprocess.CompletedProcess[str]:
         """Run what a container runs, as compose.yaml has it."""
-        executable, *arguments, code = COMPOSE["services"]["scheduler"]["healthcheck"]["test"][1:]
+        executable, *arguments, place = COMPOSE["x-app"]["healthcheck"]["test"][1:]
         assert executable == "python"
-        code = code.replace(" 8081,", f" {self._port},")
-        return subprocess.run([sys.executable, *arguments, code], capture_output=True, text=True, timeout=30)
+        place = place.replace(":8081/", f":{self._port}/")
+        return subprocess.run([sys.executable, *arguments, place], capture_output=True, text=True, timeout=30)
 
     def _where(self) -> re.Match[str] | None:
         return re.search(r"probes are answered on 127\.0\.0\.1:(\d+)", self.log())

@@ -10,6 +10,7 @@ import pytest
 
 import services
 from services.deadline import until
+from tests.integration.health.instances import service_manager
 from tests.integration.periodic.probed import probed
 from tests.integration.periodic.shop import Shop
 from tests.integration.project import Project
@@ -26,8 +27,12 @@ def test_p25_a_probe_follows_the_process_and_needs_nothing_of_the_application(sh
     # Given a leader whose jobs are taken, and a replica that stands by
     with shop.worker(), probed(shop.project) as leader:
         until(lambda: leader.is_ready, seconds=20, what="a leader that is ready")
-        with probed(shop.project) as standby:
+        with (
+            service_manager(shop.project.folder) as (address, words),
+            probed(shop.project, NOTIFY_SOCKET=address) as standby,
+        ):
             until(lambda: standby.is_ready, seconds=20, what="a replica that stands by")
+            until(lambda: "READY=1" in words, seconds=5, what="a word of it to the service manager")
             assert leader.ask("/live")[0] == standby.ask("/live")[0] == 200
             assert {check["name"] for check in standby.ask()[1]["checks"]} == {"loop", "role", "rabbitmq", "clock"}
             assert leader.probe().returncode == 0
@@ -42,6 +47,8 @@ def test_p25_a_probe_follows_the_process_and_needs_nothing_of_the_application(sh
             finally:
                 os.kill(int(name[1]), signal.SIGCONT)
             until(lambda: standby.is_ready, seconds=20, what="a replica that stands by again")
+            assert "STOPPING=1" not in words
+        assert words[-2:] == ["STOPPING=1", "STATUS=stopping"]
 
 
 def test_a_rabbitmq_that_blocks_or_is_away_makes_schedulers_unready_and_leaves_them_alive(
