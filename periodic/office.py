@@ -91,6 +91,7 @@ class LeadersOffice:
         self._ledger.write_roster(made.roster)
         for missed in made.missed:
             self._ledger.record(missed)
+        self._status.fires.missed["pause"] += len(made.missed)
         self.is_over = True
         log.info("%s, as %s asks: %s", self._replica.name, inquiry.by or "somebody", made.text)
         return made.text

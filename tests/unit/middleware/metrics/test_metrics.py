@@ -62,7 +62,7 @@ def test_a_message_counts_once_as_sent_however_often_it_is_tried(stub_broker: St
 
 
 def test_a_message_that_looks_again_is_no_new_one(stub_broker: StubBroker, numbers: Numbers) -> None:
-    message = dramatiq.Message("default", "charge", (), {}, {})
+    message: dramatiq.Message[Any] = dramatiq.Message("default", "charge", (), {}, {})
     metrics = assembly.metrics
     metrics([Ended(dramatiq.MessageProxy(message), "later", None, 0, 0.0, 0.0)])
     metrics.after_enqueue(stub_broker, message, 1_000)
@@ -96,7 +96,7 @@ def test_the_first_attempt_after_a_replay_and_no_other_counts_as_one(stub_broker
 
 
 def ended(outcome: str, *, actor: str = "charge", error: BaseException | None = None, **times: Any) -> Ended:
-    message = dramatiq.Message("default", actor, (), {}, {})
+    message: dramatiq.Message[Any] = dramatiq.Message("default", actor, (), {}, {})
     return Ended(
         dramatiq.MessageProxy(message), outcome, error, times.get("wait_ms", 0), times.get("duration_ms", 0), 0
     )
@@ -129,7 +129,7 @@ def test_a_time_limit_that_was_hit_is_counted(metrics: Metrics) -> None:
 
 
 def test_what_others_send_has_no_label_of_its_own(metrics: Metrics) -> None:
-    message = dramatiq.Message("their.queue", "their_actor", (), {}, {})
+    message: dramatiq.Message[Any] = dramatiq.Message("their.queue", "their_actor", (), {}, {})
     metrics([Ended(dramatiq.MessageProxy(message), "dead", None, 0, 0.0, 0.0)])
     metrics.died(
         Letter(
