@@ -104,6 +104,7 @@ class LeadersOffice:
         return {
             "schedules": [self._row(name) for name in page[:limit]],
             "next": page[limit - 1] if len(page) > limit else None,
+            "total": len(names),
             "watermark": self._ledger.watermark.mark.due.isoformat(),
         }
 

@@ -10,6 +10,7 @@ import os
 import pwd
 import socket
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from periodic.takeover import FURTHEST_AHEAD, Replica
 from periodic.watermark import Watermark
 
 LEADING = Role.LEADING.value
+DONE = "done"
 
 
 class NoLeader(ActorsError):
@@ -57,6 +59,25 @@ class Page:
     schedules: Sequence[Mapping[str, Any]]
     following: str
     leader: str
+    silent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What there is to know of schedules and schedulers at a glance, for numbers.
+
+    Attributes:
+        next: when the next tick of a schedule is due, by the schedule's name; None where it has none, or is paused.
+        succeeded: when a run of it last succeeded, of those of which there is a record.
+        left_out: how many more schedules there are.
+        roles: how many schedulers have each role.
+        silent: how many more are connected and silent.
+    """
+
+    next: Mapping[str, datetime | None]
+    succeeded: Mapping[str, datetime]
+    left_out: int
+    roles: Mapping[str, int]
     silent: int
 
 
@@ -133,6 +154,30 @@ class Operator:
             for each in rows
         ]
         return Page(told, following, leader, heard.silent)
+
+    def overview(self, *, limit: int) -> Overview:
+        """Return what there is to know of the first *limit* schedules by name, and of all schedulers."""
+        with self._view() as view:
+            heard = view.ask(_inquiry("list", limit=limit))
+            said = heard.leaders
+            if said is not None and said.answer is not None:
+                rows = said.answer.get("schedules", [])
+                # A leader of an earlier version does not say how many there are.
+                total = said.answer.get("total") or len(rows) + bool(said.answer.get("next"))
+            else:
+                rows, following = self._known_here(view, "", limit)
+                total = len(rows) + bool(following)
+            runs = view.runs({each["schedule"] for each in rows})
+        ends = newest([run for run in runs if run.outcome == DONE], lambda run: (run.schedule, run.ended))
+        # Of a file, the leader is heard twice.
+        roles = {str(reply.status.get("replica")): str(reply.status.get("role")) for reply in heard.replies}
+        return Overview(
+            next={each["schedule"]: _moment(each.get("due")) for each in rows},
+            succeeded={name: datetime.fromtimestamp(run.ended / 1000, UTC) for name, run in ends.items()},
+            left_out=total - len(rows),
+            roles=Counter(roles.values()),
+            silent=heard.silent,
+        )
 
     def show(self, name: str) -> Mapping[str, Any]:
         """Return what the leader tells of the schedule *name*, with its ``definition`` if an operator has made it.

@@ -48,9 +48,7 @@ class Files:
         """Add *amounts*; they are in the files when this returns."""
         with self._lock:
             for sample, amount in amounts.items():
-                cell = self._cells.get(sample)
-                if cell is None:
-                    cell = self._cells[sample] = _Cell(self._file(sample.metric.kind), _key(sample))
+                cell = self._cells.get(sample) or self._made(sample)
                 cell.value += amount
                 cell.file.write_value(cell.key, cell.value, 0.0)
 
@@ -61,6 +59,14 @@ class Files:
                 file.close()
             self._files.clear()
             self._cells.clear()
+
+    def _made(self, sample: Sample) -> _Cell:
+        # All of a histogram: where one bucket is missing, those who read take it for another.
+        for bucket in (SUM, *range(len(sample.metric.buckets))) if sample.metric.buckets else (sample.bucket,):
+            each = sample._replace(bucket=bucket)
+            cell = self._cells[each] = _Cell(self._file(sample.metric.kind), _key(each))
+            cell.file.write_value(cell.key, 0.0, 0.0)
+        return self._cells[sample]
 
     def _file(self, kind: str) -> Any:
         if kind not in self._files:
