@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from actors.errors import SettingsError
-from middleware.metrics import Files, Place
+from middleware.metrics import Files, Place, PlaceBusy
 
 log = logging.getLogger("actors")
 
@@ -29,6 +29,9 @@ def shared(instance: Path) -> Files:
     try:
         place = Place(path)
         place.enter()
+    except PlaceBusy as error:
+        # Somebody hangs who reads it, perhaps. What is left there waits until the next look.
+        log.warning("%s", error)
     except OSError as error:
         raise SettingsError(
             f"ACTORS_RUNTIME_DIR: {path} can't be used: {error.strerror or error}; name a directory of this user's"

@@ -3,8 +3,8 @@
 from middleware.metrics.catalogue import METRICS, Metric
 from middleware.metrics.files import Files
 from middleware.metrics.metrics import Metrics
-from middleware.metrics.place import Place
+from middleware.metrics.place import Place, PlaceBusy
 from middleware.metrics.registry import Registry
 from middleware.metrics.sink import Sample, Sink
 
-__all__ = ["METRICS", "Files", "Metric", "Metrics", "Place", "Registry", "Sample", "Sink"]
+__all__ = ["METRICS", "Files", "Metric", "Metrics", "Place", "PlaceBusy", "Registry", "Sample", "Sink"]
