@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from actors.health.pages import Negotiated, Page
-from middleware.metrics import METRICS, Place
+from middleware.metrics import METRICS, Files, Place, Sink
 
 # Those of ours that have one; the files do not say it.
 _UNITS = {metric.name: metric.unit for metric in METRICS}
@@ -30,16 +30,26 @@ def metrics_page(families: Callable[[], Iterable[Any]]) -> Negotiated:
     return Negotiated(make)
 
 
-def place_page(place: Place) -> Negotiated:
-    """Return what makes the page of all that the processes of an instance have counted in *place*."""
+def counted(sink: Sink) -> list[Any]:
+    """Return all that is kept where *sink* keeps its numbers, and what the application keeps there.
 
-    def families() -> Iterable[Any]:
-        found = sorted(place.families(), key=lambda family: str(family.name))
-        for family in found:
-            family.unit = _UNITS.get(family.name, "")
-        return found
+    That is the directory of an instance, which has the numbers of all its processes; or the default registry of
+    prometheus_client, which has those of this one.
+    """
+    if isinstance(sink, Files):
+        return kept_in(sink.place)
+    from prometheus_client import REGISTRY
 
-    return metrics_page(families)
+    sink.add({})  # what waits to be shown
+    return list(REGISTRY.collect())
+
+
+def kept_in(place: Place) -> list[Any]:
+    """Return what the processes of an instance keep in *place*, by name."""
+    found = sorted(place.families(), key=lambda family: str(family.name))
+    for family in found:
+        family.unit = _UNITS.get(family.name, "")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from actors.assembly import broker, metrics, on_rabbitmq, settings
 from actors.brokers.broker import Broker
 from actors.brokers.sqlite import SqliteEngine
 from actors.health.pages import Pages, verdict
-from actors.metrics.page import metrics_page
+from actors.metrics.page import counted, metrics_page
 from actors.scheduling.messages import accepted, replica_of, tick_message
 from actors.scheduling.rabbitmq import rabbitmq_scheduler
 from actors.scheduling.sqlite import sqlite_scheduler
@@ -52,8 +52,5 @@ def probes(scheduler: Serving) -> Pages:
 
 
 def _families(scheduler: Serving) -> Iterator[Any]:
-    from prometheus_client import REGISTRY
-
-    metrics.sink.add({})  # what waits to be shown
     yield from families(scheduler.status, schedules=len(scheduler.schedules), now_s=time.monotonic())
-    yield from REGISTRY.collect()
+    yield from counted(metrics.sink)

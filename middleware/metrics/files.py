@@ -87,11 +87,11 @@ def _make(folder: Path, kind: str) -> Any:
     """Return a new file, which is taken for that of a process that lives as long as this one does."""
     from prometheus_client.mmap_dict import MmapedDict
 
-    name = f"{kind}_actors-{os.getpid()}-{secrets.token_hex(6)}.db"
+    name = f"{kind}_actors-{os.getpid()}-{secrets.token_hex(6)}"
     draft = folder / f".new-{name}"
     file = MmapedDict(os.fspath(draft))
     fcntl.flock(file._f, fcntl.LOCK_EX)
-    draft.replace(folder / name)
+    draft.replace(folder / f"{name}.db")
     return file
 
 

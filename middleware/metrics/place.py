@@ -64,7 +64,8 @@ class Place:
 
         with self._locked():
             self._tidy()
-            files = sorted(str(each) for each in self.path.glob("*.db"))
+            # One of the application's that is just being made has nothing in it yet.
+            files = [str(each) for each in self._files() if each.stat().st_size]
             return list(MultiProcessCollector.merge(files))
 
     @contextmanager

@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from actors.health.pages import page_at
 from actors.instance import instance_dir
-from actors.metrics.page import place_page
+from actors.metrics.page import kept_in, metrics_page
 from middleware.metrics import Place
 from services.deadline import until
 from tests.integration.project import Project
@@ -173,7 +173,8 @@ class Shop:
     def worker_page(self) -> Page:
         """What the worker command's processes tell together."""
         place = Place(instance_dir(self.project.folder / "run", WORKER) / "metrics")
-        return Page(page_at("/metrics", {"/metrics": place_page(place)}, accept=OPENMETRICS).body.decode())
+        pages = {"/metrics": metrics_page(lambda: kept_in(place))}
+        return Page(page_at("/metrics", pages, accept=OPENMETRICS).body.decode())
 
     @contextmanager
     def workers(self, *queues: str) -> Iterator[None]:

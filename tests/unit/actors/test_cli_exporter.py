@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -52,6 +54,19 @@ def test_where_rabbitmq_does_not_answer_it_says_so_and_nothing_else(application:
     found = application.json("exporter", "tasks", "--timeout", "0.5", status=3)
     assert [each["name"] for each in found["metrics"]] == ["actors_exporter_up", "actors_exporter_look_seconds"]
     assert numbers(found)["actors_exporter_up"] == 0
+
+
+def test_a_rabbitmq_that_hangs_keeps_nobody_waiting_for_long(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application.write("tasks", TASKS)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("ACTORS_BROKER_URL", f"amqp://127.0.0.1:{silent.getsockname()[1]}/")
+        began = time.monotonic()
+        found = application.json("exporter", "tasks", "--timeout", "0.5", status=3)
+        took_s = time.monotonic() - began
+    assert numbers(found)["actors_exporter_up"] == 0
+    assert took_s < 5
 
 
 def test_without_an_address_it_has_nowhere_to_be_asked(application: Application) -> None:

@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from actors.errors import SettingsError
 from actors.health.pages import page_at
 from actors.metrics import sharing
-from actors.metrics.page import place_page
+from actors.metrics.page import counted, kept_in, metrics_page
 from middleware.metrics import Files, Place, Sample
 from middleware.metrics.catalogue import ATTEMPTS, WAIT
 from middleware.metrics.sink import SUM
@@ -31,7 +31,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_who_asks_for_openmetrics_gets_that_and_all_others_what_they_can_read(place: Place) -> None:
-    pages = {"/metrics": place_page(place)}
+    pages = {"/metrics": metrics_page(lambda: kept_in(place))}
     newer = page_at("/metrics", pages, accept=OPENMETRICS)
     older = page_at("/metrics", pages)
     assert newer.content_type.startswith("application/openmetrics-text; version=1.0.0; charset=utf-8")
@@ -43,7 +43,7 @@ def test_who_asks_for_openmetrics_gets_that_and_all_others_what_they_can_read(pl
 
 
 def test_what_all_processes_have_counted_is_valid_openmetrics(place: Place) -> None:
-    page = page_at("/metrics", {"/metrics": place_page(place)}, accept=OPENMETRICS)
+    page = page_at("/metrics", {"/metrics": metrics_page(lambda: counted(Files(place)))}, accept=OPENMETRICS)
     found = {each.name: each for each in text_string_to_metric_families(page.body.decode())}
     wait = found["actors_attempt_wait_seconds"]
     assert (wait.type, wait.unit) == ("histogram", "seconds")

@@ -165,6 +165,38 @@ def test_a_file_that_can_not_be_read_keeps_no_other_from_being_read(
     assert "can't be read, and is left out" in caplog.text
 
 
+def test_processes_that_are_killed_while_others_merge_and_read_lose_nothing(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    source = f"""
+import os, signal
+from pathlib import Path
+from middleware.metrics import Files, Place, Sample
+from middleware.metrics.catalogue import ATTEMPTS
+import prometheus_client.mmap_dict
+one = {{Sample(ATTEMPTS, ("charge", "default", "done")): 1}}
+for _ in range(5):
+    for _ in range(4):
+        if os.fork() == 0:
+            place = Place(Path({str(tmp_path)!r}))
+            place.enter()
+            files = Files(place)
+            for _ in range(250):
+                files.add(one)
+            os.kill(os.getpid(), signal.SIGKILL)
+    for _ in range(4):
+        os.wait()
+"""
+    with subprocess.Popen([sys.executable, "-c", source]) as process:
+        before = 0.0
+        while process.poll() is None:
+            now = told(place.families()).get(TOTAL, 0.0)
+            assert now >= before
+            before = now
+    assert process.returncode == 0
+    assert told(place.families())[TOTAL] == 5 * 4 * 250
+    assert len(list(tmp_path.glob("*.db"))) == 1
+
+
 def test_a_forked_child_counts_for_itself(tmp_path: Path) -> None:
     place = Place(tmp_path)
     source = f"""
