@@ -73,6 +73,17 @@ TASKS = """
     def once(number):
         note("once done")
 
+    @actor(idempotency_key="line:{number}", on_duplicate="wait")
+    def line(number):
+        time.sleep(0.2)
+        note("line done")
+
+    @actor(time_limit=100, max_retries=0)
+    def slow(number):
+        note("slow dead")
+        while True:
+            time.sleep(0.01)
+
     @actor
     def fan_out(number):
         for each in range(3):
@@ -103,11 +114,13 @@ PRODUCER = """
     for _ in range(2):
         # Each is sent twice, with one key.
         enqueue_many([shop.once.message(number) for number in range(count)])
+        enqueue_many([shop.line.message(number) for number in range(2)])
     enqueue_many([each.message(number) for each in (shop.charge, shop.flaky, shop.broken, shop.picky, shop.fan_out)
                   for number in range(count)])
     shop.charge.send_with_options(args=(0,), delay=50)
     for number in range(2):
         shop.hold.send(number)
+        shop.slow.send(number)
     print(generate_latest(REGISTRY).decode())
 """
 

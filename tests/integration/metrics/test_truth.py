@@ -68,6 +68,8 @@ FIRST: Numbers = {
     ("picky", "dead"): COUNT,
     ("once", "done"): COUNT,
     ("fan_out", "done"): COUNT,
+    ("line", "done"): 2,
+    ("slow", "dead"): 2,
 }
 
 
@@ -98,18 +100,20 @@ def check_workers(page: Page, whole: Numbers) -> None:
     for histogram in ("actors_attempt_wait_seconds", "actors_attempt_duration_seconds"):
         assert page.of(f"{histogram}_count", "actor") == by_actor
         assert page.of(f"{histogram}_bucket", "actor", le="+Inf") == by_actor
-    assert page.of("actors_attempts_total", "actor", outcome="duplicate") == {("once",): COUNT}
+    assert page.of("actors_attempts_total", "actor", outcome="duplicate") == {("once",): COUNT, ("line",): 2}
+    assert page.of("actors_time_limit_exceeded_total", "actor") == {("slow",): 2}
     assert page.of("actors_dead_letters_total", "actor", "queue", "reason") == {
         ("broken", "default", "exhausted"): COUNT,
         ("picky", "default", "throws"): COUNT,
+        ("slow", "default", "exhausted"): 2,
     }
     assert page.of("actors_replays_total", "actor") == {("picky",): COUNT}
     assert page.one("shop_charged_total") == whole["charge", "done"]
     # The two that were killed ran twice; ticks have no key.
     keys = page.of("actors_idempotency_total", "result")
-    assert keys.pop(("later",), 0) == page.one("actors_attempts_total", outcome="later")
+    assert keys.pop(("later",)) == page.one("actors_attempts_total", outcome="later")
     guarded = sum(whole.values()) - whole["tick", "done"]
-    assert keys == {("run",): guarded, ("run_again",): 2, ("duplicate",): COUNT}
+    assert keys == {("run",): guarded, ("run_again",): 2, ("duplicate",): COUNT + 2}
 
 
 def check_sent(producer: Page, workers: Page) -> None:
@@ -119,6 +123,8 @@ def check_sent(producer: Page, workers: Page) -> None:
         ("charge",): COUNT + 1,
         ("once",): 2 * COUNT,
         ("hold",): 2,
+        ("slow",): 2,
+        ("line",): 4,
     }
     # What jobs have sent, without any retry, replay or second look.
     assert workers.of("actors_messages_enqueued_total", "actor") == {("charge",): 3 * COUNT}
@@ -128,7 +134,7 @@ def check_exporter(shop: Shop) -> None:
     found = shop.project.json("exporter")["metrics"]
     told = {" ".join([each["name"], *each["labels"].values()]): each["value"] for each in found}
     assert told["actors_exporter_up"] == 1
-    assert told["actors_queue_messages default dead"] == COUNT
+    assert told["actors_queue_messages default dead"] == COUNT + 2
     assert told["actors_queue_messages default ready"] == told["actors_queue_messages ticks ready"] == 0
     assert told["actors_queue_consumers default"] == told["actors_queue_consumers ticks"] == 2
     assert told["actors_dead_letter_oldest_timestamp_seconds default"] > 1e9
