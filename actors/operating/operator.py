@@ -141,7 +141,8 @@ class Operator:
                 rows, following = said.answer.get("schedules", []), said.answer.get("next") or ""
                 leader = str(said.status.get("replica"))
             else:
-                rows, following, leader = *self._known_here(view, after, limit), ""
+                rows, following, _ = self._known_here(view, after, limit)
+                leader = ""
             names = {each["schedule"] for each in rows}
             last = newest(view.runs(names), lambda run: (run.schedule, run.ended))
             missed = newest(view.missed(names), lambda each: (each.schedule, each.time.timestamp()))
@@ -165,8 +166,7 @@ class Operator:
                 # A leader of an earlier version does not say how many there are.
                 total = said.answer.get("total") or len(rows) + bool(said.answer.get("next"))
             else:
-                rows, following = self._known_here(view, "", limit)
-                total = len(rows) + bool(following)
+                rows, _, total = self._known_here(view, "", limit)
             runs = view.runs({each["schedule"] for each in rows})
         ends = newest([run for run in runs if run.outcome == DONE], lambda run: (run.schedule, run.ended))
         # Of a file, the leader is heard twice.
@@ -236,8 +236,8 @@ class Operator:
             raise ChangeRefused(said.refused)
         return said.answer or {}
 
-    def _known_here(self, view: View, after: str, limit: int) -> tuple[list[Mapping[str, Any]], str]:
-        """Return a page of what is known without a leader, and where it ends."""
+    def _known_here(self, view: View, after: str, limit: int) -> tuple[list[Mapping[str, Any]], str, int]:
+        """Return a page of what is known without a leader, where it ends, and how many from its start on there are."""
         roster, now = _kept(view)[0] or Roster(), datetime.now(UTC)
         known = with_run_time_schedules(Replica("", now, schedules(self._broker)), roster).schedules
         names = [name for name in sorted({*roster.entries, *known}) if name > after]
@@ -251,7 +251,7 @@ class Operator:
                 except Exception as error:  # of a trigger that is not ours
                     failing = f"{type(error).__name__}: {error}"
             rows.append(row(name, schedule, roster, tick, failing=failing))
-        return rows, names[limit - 1] if len(names) > limit else ""
+        return rows, names[limit - 1] if len(names) > limit else "", len(names)
 
 
 def _kept(view: View) -> tuple[Roster | None, Watermark | None]:

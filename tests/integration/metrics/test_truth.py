@@ -133,7 +133,7 @@ def check_sent(producer: Page, workers: Page) -> None:
 def check_exporter(shop: Shop) -> None:
     found = shop.project.json("exporter")["metrics"]
     told = {" ".join([each["name"], *each["labels"].values()]): each["value"] for each in found}
-    assert told["actors_exporter_up"] == 1
+    assert (told["actors_exporter_up"], told["actors_schedules_left_out"]) == (1, 0)
     assert told["actors_queue_messages default dead"] == COUNT + 2
     assert told["actors_queue_messages default ready"] == told["actors_queue_messages ticks ready"] == 0
     assert told["actors_queue_consumers default"] == told["actors_queue_consumers ticks"] == 2

@@ -12,6 +12,7 @@ import pytest
 from dramatiq.errors import ConnectionFailed
 
 from actors.metrics import exporter as module
+from actors.metrics import looks
 from actors.metrics.exporter import Exporter
 from actors.metrics.looks import Depth, Seen
 from actors.operating import Overview
@@ -47,6 +48,21 @@ def test_it_tells_of_queues_and_schedules_in_a_file(application: Application, mo
     assert (now["actors_schedules_left_out"], now["actors_schedulers leading"]) == (0, 0)
     page = application.actors("exporter", "tasks", "--once")
     assert 'actors_queue_messages{queue="reports",state="ready"} 1.0\n' in page.stdout
+
+
+def test_schedules_beyond_a_limit_are_counted_and_left_out(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTORS_BROKER_URL", "sqlite:///actors.db")
+    monkeypatch.setattr(looks, "MOST_SCHEDULES", 1)
+    application.write("tasks", TASKS)
+    application.write("more", TASKS.replace("nightly", "weekly").replace("def report", "def summary"))
+
+    now = numbers(application.json("exporter", "tasks", "more"))
+
+    assert now["actors_schedules_left_out"] == 1
+    told_of = [name for name in now if name.startswith("actors_schedule_next")]
+    assert told_of == ["actors_schedule_next_timestamp_seconds nightly"]
 
 
 def test_where_rabbitmq_does_not_answer_it_says_so_and_nothing_else(application: Application) -> None:
