@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -28,10 +29,7 @@ def shared(instance: Path) -> Files:
     path = instance / "metrics"
     try:
         place = Place(path)
-        place.enter()
-    except PlaceBusy as error:
-        # Somebody hangs who reads it, perhaps. What is left there waits until the next look.
-        log.warning("%s", error)
+        _enter(place)
     except OSError as error:
         raise SettingsError(
             f"ACTORS_RUNTIME_DIR: {path} can't be used: {error.strerror or error}; name a directory of this user's"
@@ -42,3 +40,13 @@ def shared(instance: Path) -> Files:
     elif "prometheus_client" in sys.modules:
         log.info("prometheus_client was imported before the worker started: what the application counts is not shown")
     return Files(place)
+
+
+def _enter(place: Place) -> None:
+    try:
+        place.enter()
+    except OSError as error:
+        if not isinstance(error, PlaceBusy) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # What is left there waits until the next look; jobs do not.
+        log.warning("what ended processes have counted can't be merged now: %s", error)

@@ -15,6 +15,7 @@ from typing import Any
 
 from middleware.metrics.catalogue import Metric
 from middleware.metrics.place import Place
+from middleware.metrics.room import FIRST, make_room, reserve
 from middleware.metrics.sink import SUM, Sample
 
 
@@ -63,8 +64,11 @@ class Files:
     def _made(self, sample: Sample) -> _Cell:
         # All of a histogram: where one bucket is missing, those who read take it for another.
         for bucket in (SUM, *range(len(sample.metric.buckets))) if sample.metric.buckets else (sample.bucket,):
-            each = sample._replace(bucket=bucket)
-            cell = self._cells[each] = _Cell(self._file(sample.metric.kind), _key(each))
+            each, file = sample._replace(bucket=bucket), self._file(sample.metric.kind)
+            if each in self._cells:
+                continue  # the disk was full before it had all of them
+            make_room(file)
+            cell = self._cells[each] = _Cell(file, _key(each))
             cell.file.write_value(cell.key, 0.0, 0.0)
         return self._cells[sample]
 
@@ -89,6 +93,8 @@ def _make(folder: Path, kind: str) -> Any:
 
     name = f"{kind}_actors-{os.getpid()}-{secrets.token_hex(6)}"
     draft = folder / f".new-{name}"
+    with draft.open("xb") as made:
+        reserve(made.fileno(), FIRST)
     file = MmapedDict(os.fspath(draft))
     fcntl.flock(file._f, fcntl.LOCK_EX)
     draft.replace(folder / f"{name}.db")

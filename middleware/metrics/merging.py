@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from middleware.metrics.room import FIRST, reserve
+
 log = logging.getLogger(__name__)
 
 
@@ -54,10 +56,14 @@ def merge_into(file: Path, sources: Iterable[Path]) -> None:
     from prometheus_client.mmap_dict import MmapedDict
 
     sums: dict[str, float] = {}
+    size = 0
     for source in sources:
+        size += source.stat().st_size
         for key, value in _read(source):
             sums[key] = sums.get(key, 0.0) + value
     file.unlink(missing_ok=True)
+    with file.open("xb") as made:
+        reserve(made.fileno(), max(FIRST, size))
     merged = MmapedDict(os.fspath(file))
     for key, value in sums.items():
         merged.write_value(key, value, 0.0)

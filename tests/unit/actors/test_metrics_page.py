@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -72,6 +73,18 @@ def test_what_the_application_counts_is_kept_beside_ours_unless_it_has_chosen_a_
     assert sharing.shared(tmp_path).place.path == tmp_path / "metrics"
     assert os.environ[sharing.LIBRARYS] == "/var/lib/shop"
     assert "PROMETHEUS_MULTIPROC_DIR is /var/lib/shop: what the application counts is kept there" in caplog.text
+
+
+def test_a_worker_starts_although_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(place: Place) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv(sharing.LIBRARYS, str(tmp_path / "metrics"))
+    monkeypatch.setattr(Place, "enter", full)
+    sharing.shared(tmp_path)
+    assert "what ended processes have counted can't be merged now: [Errno 28] No space" in caplog.text
 
 
 def test_a_directory_that_can_not_be_used_is_an_error_that_names_the_setting(tmp_path: Path) -> None:

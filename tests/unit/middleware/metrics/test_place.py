@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from middleware.metrics import Files, Place, Sample
 from middleware.metrics.catalogue import ATTEMPTS, WAIT
+from middleware.metrics.room import FIRST
 from middleware.metrics.sink import SUM
 from tests.unit.middleware.metrics.numbers import told
 
@@ -195,6 +197,36 @@ for _ in range(5):
     assert process.returncode == 0
     assert told(place.families())[TOTAL] == 5 * 4 * 250
     assert len(list(tmp_path.glob("*.db"))) == 1
+
+
+def test_files_have_their_room_on_the_disk_before_they_are_written_to(tmp_path: Path) -> None:
+    """Memory that is mapped and finds none ends the process."""
+    place = Place(tmp_path)
+    files = Files(place)
+    for number in range(300):
+        files.add({Sample(WAIT, (f"actor_{number}", "default"), SUM): 1.0})
+        [file] = tmp_path.glob("*.db")
+        assert file.stat().st_blocks * 512 >= file.stat().st_size
+    assert file.stat().st_size > 4 * FIRST
+    files.close()
+    place.enter()
+    [merged] = tmp_path.glob("histogram_merged*.db")
+    assert merged.stat().st_blocks * 512 >= merged.stat().st_size
+    assert len(told(place.families())) == 300 * 18
+
+
+def test_a_disk_that_is_full_takes_nothing_from_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    place = Place(tmp_path)
+    count_and_end(place, times=2)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        for fails in (place.families, place.enter, lambda: Files(place).add({DONE: 1})):
+            with pytest.raises(OSError, match="no space left"):
+                fails()
+    assert told(place.families())[TOTAL] == 2
 
 
 def test_a_forked_child_counts_for_itself(tmp_path: Path) -> None:
