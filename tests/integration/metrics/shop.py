@@ -21,10 +21,10 @@ from actors.instance import instance_dir
 from actors.metrics.page import kept_in, metrics_page
 from middleware.metrics import Place
 from services.deadline import until
+from services.ports import free_port
 from tests.integration.project import Project
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-WORKER = "127.0.0.1:8081"
 
 TASKS = """
     import os
@@ -154,6 +154,7 @@ class Shop:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self._worker = f"127.0.0.1:{free_port()}"
         project.env |= {
             "ACTORS_RUNTIME_DIR": str(project.folder / "run"),
             "ACTORS_IDEMPOTENCY_LEASE_MS": "1000",
@@ -185,7 +186,7 @@ class Shop:
 
     def worker_page(self) -> Page:
         """What the worker command's processes tell together."""
-        place = Place(instance_dir(self.project.folder / "run", WORKER) / "metrics")
+        place = Place(instance_dir(self.project.folder / "run", self._worker) / "metrics")
         pages = {"/metrics": metrics_page(lambda: kept_in(place))}
         return Page(page_at("/metrics", pages, accept=OPENMETRICS).body.decode())
 
@@ -193,7 +194,7 @@ class Shop:
     def workers(self, *queues: str) -> Iterator[None]:
         """Run a command with two worker processes; SIGKILL ends all of them at once."""
         arguments = ["-m", "dramatiq", "actors", "-p", "2", "-t", "4", "-Q", *queues]
-        with _process(self.project, arguments, WORKER):
+        with _process(self.project, arguments, self._worker):
             yield
 
     @contextmanager
@@ -201,6 +202,17 @@ class Shop:
         """Run a replica; SIGKILL ends it."""
         with _process(self.project, ["-m", "periodic"], "127.0.0.1:0") as log:
             yield Scheduler(log)
+
+
+def page_at_address(address: str) -> Page:
+    """What is told there over HTTP."""
+    connection = HTTPConnection(address, timeout=10)
+    connection.request("GET", "/metrics", headers={"Accept": OPENMETRICS})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+    return Page(text)
 
 
 class Scheduler:
@@ -213,16 +225,10 @@ class Scheduler:
             what="a word on probes",
         )
         assert found is not None
-        self._port = int(found[1])
+        self._address = f"127.0.0.1:{found[1]}"
 
     def page(self) -> Page:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=10)
-        connection.request("GET", "/metrics", headers={"Accept": OPENMETRICS})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
-        return Page(text)
+        return page_at_address(self._address)
 
     @property
     def leads(self) -> bool:

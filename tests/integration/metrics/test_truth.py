@@ -37,7 +37,7 @@ def test_every_counter_is_equal_to_what_has_happened(shop: Shop, rabbitmq_server
             assert shop.effects()["hold begun"] == 2
             queue = f"{shop.project.prefix}.default.quorum"
             until(lambda: rabbitmq_server.messages()[queue] == 2, seconds=30, what="acks of all else")
-        assert counted(shop.worker_page()) == FIRST
+            assert counted(shop.worker_page()) == FIRST
 
         enqueued, missed = ticks_of_two_leaders(shop, doomed, heir, ticks)
 
