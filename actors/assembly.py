@@ -26,8 +26,11 @@ from actors.encoding import Encoder
 from actors.engines import engine_of, store_of
 from actors.errors import SettingsError
 from actors.health.probes import Probes
+from actors.instance import instance_dir
 from actors.loading import Boot
 from actors.logs import together
+from actors.metrics.page import counted, metrics_page
+from actors.metrics.sharing import shared
 from middleware import (
     AgeLimit,
     AsyncIO,
@@ -37,6 +40,7 @@ from middleware import (
     DeadLetter,
     GroupCallbacks,
     Idempotency,
+    Metrics,
     Overlap,
     RecordedResults,
     Recycle,
@@ -55,6 +59,8 @@ log = logging.getLogger("actors")
 _settings: Settings | None = None
 _store: Store | None = None
 _no_default_broker = no_default_broker()
+#: Counts what becomes of messages in this process.
+metrics = Metrics()
 
 
 def settings() -> Settings:
@@ -226,15 +232,16 @@ def _engine() -> Engine:
 
 def middleware() -> list[Middleware]:
     """Return all middleware, in the one order: before-hooks run first to last, after-hooks last to first."""
-    idempotency = Idempotency(store=store, defaults=idempotency_defaults)
+    idempotency = Idempotency(store=store, defaults=idempotency_defaults, tell=metrics.answered)
     return [
-        Boot(settings, require=_require_engine),
-        Probes(settings, store=store),
-        Attempts([AttemptLog(version=app_version, together=together)]),
+        Boot(settings, require=_require_engine, share=share_metrics),
+        Probes(settings, store=store, pages={"/metrics": metrics_page(lambda: counted(metrics.sink))}),
+        Attempts([metrics, AttemptLog(version=app_version, together=together)]),
+        metrics,
         idempotency,
         TickRuns(record=_record_run),
         CurrentMessage(),
-        DeadLetter(version=app_version),
+        DeadLetter(version=app_version, tell=metrics.died),
         AgeLimit(),
         Overlap(store=store, guard=idempotency.guard),
         Callbacks(),
@@ -250,6 +257,19 @@ def middleware() -> list[Middleware]:
         # The hooks of a process's start run last to first: it forks before any of them has started a thread.
         Recycle(limits=recycle_limits, give_back=give_back),
     ]
+
+
+def share_metrics() -> None:
+    """Let all processes of this one's instance count together; where there is none, each counts by itself.
+
+    Called before modules of the application are imported, so that what these count is counted with it.
+
+    Raises:
+        SettingsError: a setting is malformed, or ``ACTORS_RUNTIME_DIR`` can't be used.
+    """
+    current = settings()
+    if current.health_address:
+        metrics.sink = shared(instance_dir(current.runtime_dir, current.health_address))
 
 
 def _require_engine(broker: dramatiq.Broker) -> None:

@@ -42,9 +42,16 @@ class Boot(Middleware):
     would then meet a half-made package.
     """
 
-    def __init__(self, settings: Callable[[], Settings], *, require: Callable[[dramatiq.Broker], object]) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        *,
+        require: Callable[[dramatiq.Broker], object],
+        share: Callable[[], object] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._require = require
+        self._share = share
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
         """Import what ``ACTORS_MODULES`` and the command line name; end the process with status 2 if one fails."""
@@ -52,6 +59,7 @@ class Boot(Middleware):
             say_once()
             if self._settings().log_format == "json":
                 write_json()
+            self._share()
             load([*self._settings().modules, *_modules_of_command()])
         except LoadingError as error:
             log.critical("%s", error, exc_info=error.__cause__)

@@ -13,6 +13,7 @@ from middleware.guard import Guard
 from middleware.idempotency import Idempotency
 from middleware.inbox import Entry, Inbox, InboxMisused
 from middleware.letter import Letter
+from middleware.metrics import Metrics
 from middleware.overlap import Overlap
 from middleware.predicates import FailedAttempt, Retryable, by_status, by_type
 from middleware.recycle import Recycle, RecycleLimits
@@ -41,6 +42,7 @@ __all__ = [
     "Inbox",
     "InboxMisused",
     "Letter",
+    "Metrics",
     "NoAttempt",
     "Overlap",
     "RecordedResults",

@@ -32,13 +32,17 @@ class DeadLetter(Middleware):
 
     Args:
         version: called for the version of the application.
+        tell: told of each that was forwarded by this process.
 
     Attributes:
         counts: how many were forwarded by this process, by reason.
     """
 
-    def __init__(self, *, version: Callable[[], str] = lambda: "") -> None:
+    def __init__(
+        self, *, version: Callable[[], str] = lambda: "", tell: Callable[[Letter], object] = lambda letter: None
+    ) -> None:
         self._version = version
+        self._tell = tell
         self.counts: Counter[str] = Counter()
 
     def letter_of(self, message: dramatiq.MessageProxy, queue: str) -> Letter:
@@ -61,6 +65,7 @@ class DeadLetter(Middleware):
     def forwarded(self, letter: Letter, error: BaseException | None = None) -> None:
         """Report *letter*, which is among the dead letters now; *error* is what the last attempt raised."""
         self.counts[letter.reason] += 1
+        self._tell(letter)
         # That it was skipped says nothing; what it was skipped for does, where that is an error.
         cause = error.__cause__ if isinstance(error, SkipMessage) else error
         # In a context of its own: an error tracker that has seen the error in this one takes the report for a copy.

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -55,13 +55,20 @@ class Guard:
     Args:
         store: called for the store.
         defaults: called for the options of actors that do not say otherwise.
+        tell: told of what becomes of messages with a key, those that run included: how many, by what it was.
 
     Attributes:
         leases: what this process holds.
         counts: how many messages ended otherwise than by a run of their own, by what it was.
     """
 
-    def __init__(self, store: Callable[[], Store], defaults: Callable[[], Defaults]) -> None:
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        defaults: Callable[[], Defaults],
+        tell: Callable[[Mapping[str, int]], object] = lambda results: None,
+    ) -> None:
+        self._tell = tell
         self.leases = Leases(store)
         self.counts: Counter[str] = Counter()
         #: Returns the options in effect for a message of an actor.
@@ -130,6 +137,8 @@ class Guard:
         counted, answers = self._store().exchange(outcomes, requests)
         for guarded, answer in zip(arrived, answers, strict=True):
             self._take(guarded, answer, asked_at)
+        if requests:
+            self._tell_of_runs(arrived, answers)
         for outcome, is_counted in zip(outcomes, counted, strict=True):
             if not is_counted:
                 self.count("stale", outcome.claim.request, "its lease ended before it did, and another took its key")
@@ -231,6 +240,7 @@ class Guard:
     def count(self, what: str, request: Request, text: str) -> None:
         """Count what became of a message, and say it in one line."""
         self.counts[what] += 1
+        self._tell({what: 1})
         log.info("%s: message %s of %s, key %r: %s", what, request.owner, request.scope, request.key, text)
 
     def start(self) -> None:
@@ -268,6 +278,17 @@ class Guard:
         if answer.verdict is Verdict.RUN and guarded.request is not None:
             claim = Claim(guarded.request, answer.fence, answer.lost, answer.retries)
             guarded.lease = self.leases.hold(claim, asked_at=asked_at)
+
+    def _tell_of_runs(self, arrived: Sequence[Guarded], answers: Sequence[Answer]) -> None:
+        runs = [
+            answer.lost > 0
+            for guarded, answer in zip(arrived, answers, strict=True)
+            if answer.verdict is Verdict.RUN and guarded.key is not None
+        ]
+        if runs:
+            again = sum(runs)
+            told = {"run": len(runs) - again, "run_again": again}
+            self._tell({what: number for what, number in told.items() if number})
 
     def _ask(self, guarded: Guarded, message: dramatiq.MessageProxy) -> None:
         def ask() -> None:

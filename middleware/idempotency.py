@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dramatiq
@@ -48,10 +48,17 @@ class Idempotency(Middleware):
     Args:
         store: called for the store.
         defaults: called for the options of actors that do not say otherwise.
+        tell: told of what becomes of messages with a key: how many, by what it was.
     """
 
-    def __init__(self, *, store: Callable[[], Store], defaults: Callable[[], Defaults] = Defaults) -> None:
-        self.guard = Guard(store, defaults)
+    def __init__(
+        self,
+        *,
+        store: Callable[[], Store],
+        defaults: Callable[[], Defaults] = Defaults,
+        tell: Callable[[Mapping[str, int]], object] = lambda results: None,
+    ) -> None:
+        self.guard = Guard(store, defaults, tell)
         self._running = threading.local()
 
     @property

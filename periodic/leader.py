@@ -114,15 +114,15 @@ class Leader(Generic[Publication]):
         except NotTaken as error:
             self._fail(upcoming, error, now)
             return False
-        self._status.enqueued += 1
         self._status.lateness = now - tick.due
+        self._status.fires.enqueue(self._status.lateness)
         return True
 
     def _catch_up(self, upcoming: Upcoming, tick: Tick, now: datetime) -> None:
         settled = catch_up(upcoming.schedule, tick, now)
         for missed in settled.missed:
             self._ledger.record(missed)
-        self._status.missed += len(settled.missed)
+        self._status.fires.missed["coalesce" if upcoming.schedule.coalesce else "cap"] += len(settled.missed)
         if settled.missed:
             last = settled.missed[-1].until or settled.missed[-1].time
             log.warning("%s, up to %s", settled.missed[0], last.isoformat())
@@ -143,6 +143,7 @@ class Leader(Generic[Publication]):
         name = upcoming.schedule.name
         failures = self._failures[name] = self._failures.get(name, 0) + 1
         again = now + timedelta(seconds=min(LONGEST_PAUSE_S, 2 ** min(failures - 1, 10)))
+        self._status.fires.failed += 1
         self._status.failing[name] = f"{type(error).__name__}: {error}"
         # A refusal is the ledger's matter; anything else is the application's, whose author wants to see where.
         trace = None if isinstance(error, NotTaken) else error

@@ -91,6 +91,7 @@ class LeadersOffice:
         self._ledger.write_roster(made.roster)
         for missed in made.missed:
             self._ledger.record(missed)
+        self._status.fires.missed["pause"] += len(made.missed)
         self.is_over = True
         log.info("%s, as %s asks: %s", self._replica.name, inquiry.by or "somebody", made.text)
         return made.text
@@ -103,6 +104,7 @@ class LeadersOffice:
         return {
             "schedules": [self._row(name) for name in page[:limit]],
             "next": page[limit - 1] if len(page) > limit else None,
+            "total": len(names),
             "watermark": self._ledger.watermark.mark.due.isoformat(),
         }
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from periodic.fires import Fires
 
 # How long the loop may take to come round, in seconds. To connect has limits of its own, one for each address of each
 # node; this is beyond them all.
@@ -53,8 +56,8 @@ class Status:
         skew: how far its clock is ahead of RabbitMQ's, negative if it is behind; None if that is not known.
         unconsumed: scheduled queues without a consumer, by the names that RabbitMQ has for them; the leader's.
         lateness: how late the newest tick was enqueued, after it was due.
-        enqueued: ticks since the process started.
-        missed: records of missed ticks since the process started.
+        fires: what became of ticks since the process started.
+        began: how often each role began since then.
         failing: why the newest tick of a schedule can't be enqueued, by the schedule's name.
         file: the SQLite file that it uses; empty if it uses RabbitMQ.
     """
@@ -69,13 +72,25 @@ class Status:
     skew: timedelta | None = None
     unconsumed: Mapping[str, Unconsumed] = field(default_factory=dict)
     lateness: timedelta = timedelta()
-    enqueued: int = 0
-    missed: int = 0
+    fires: Fires = field(default_factory=Fires)
+    began: Counter[Role] = field(default_factory=Counter)
     failing: dict[str, str] = field(default_factory=dict)
     file: str = ""
 
+    @property
+    def enqueued(self) -> int:
+        """Ticks since the process started."""
+        return self.fires.enqueued
+
+    @property
+    def missed(self) -> int:
+        """Records of missed ticks since the process started."""
+        return self.fires.missed.total()
+
     def enter(self, role: Role, now: datetime, problem: str = "") -> None:
         """Note that *role* begins."""
+        if role is not self.role:
+            self.began[role] += 1
         self.role, self.since, self.problem = role, now, problem
         self.turn(now)
         if role is not Role.LEADING:

@@ -14,6 +14,7 @@ from actors.cli.dead import app as dead
 from actors.cli.delayed import app as delayed
 from actors.cli.dev import dev
 from actors.cli.exits import MEANINGS, Commands
+from actors.cli.exporter import exporter
 from actors.cli.idempotency import app as idempotency
 from actors.cli.migrate import migrate
 from actors.cli.modules import import_from_here
@@ -68,7 +69,7 @@ def _start(
     import_from_here()
 
 
-for command in (check, dev, queues, send, run, relay, settings, migrate):
+for command in (check, dev, queues, send, run, relay, exporter, settings, migrate):
     app.command()(command)
 app.add_typer(dead)
 app.add_typer(delayed)

@@ -63,7 +63,7 @@ def run(modules: Modules = None, more_modules: MoreModules = None) -> None:
         settings()  # their errors are no module's
         loaded = load_modules(modules, more_modules)
         scheduler = make_scheduler()
-        serve(settings().health_address, probes(scheduler.status))
+        serve(settings().health_address, probes(scheduler))
     except LoadingError as error:
         log.critical("%s", error, exc_info=error.__cause__)
         raise typer.Exit(ExitStatus.USAGE) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import dramatiq
 
@@ -12,7 +12,7 @@ from actors.configuration import Settings
 from actors.errors import SettingsError
 from actors.health.heartbeat import Heartbeat
 from actors.health.look import begins_nothing_more, consuming, lost_threads
-from actors.health.pages import Page
+from actors.health.pages import Pages
 from actors.health.process import started
 from actors.health.pulse import Pulse
 from actors.health.service_manager import ServiceManager
@@ -43,7 +43,7 @@ class AtWork:
         worker: dramatiq.Worker,
         current: Settings,
         store: Callable[[], Store],
-        pages: Mapping[str, Callable[[], Page]],
+        pages: Pages,
     ) -> None:
         self._broker = broker
         self._worker = worker

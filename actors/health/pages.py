@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
-# What makes each page, by path.
+# What makes each page, by path; one that comes in several forms is Negotiated.
 Pages = Mapping[str, Callable[[], "Page"]]
 
 
@@ -41,6 +41,21 @@ class Page:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """Makes a page in the form that its reader asks for.
+
+    Attributes:
+        make: called with the header ``Accept`` of a request; empty where it has none.
+    """
+
+    make: Callable[[str], Page]
+
+    def __call__(self) -> Page:
+        """Return it for a reader that asks for none."""
+        return self.make("")
+
+
 def verdict(checks: Sequence[Check]) -> Page:
     """Return all *checks* as JSON, with status 200 if all are well, else 503."""
     ok = all(check.ok for check in checks)
@@ -48,9 +63,11 @@ def verdict(checks: Sequence[Check]) -> Page:
     return _json(HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE, {"ok": ok, "checks": told})
 
 
-def page_at(path: str, pages: Pages) -> Page:
+def page_at(path: str, pages: Pages, *, accept: str = "") -> Page:
     """Return the one of *pages* at *path*, whatever its query, or one with status 404 that names them all."""
     make = pages.get(path.partition("?")[0])
+    if isinstance(make, Negotiated):
+        return make.make(accept)
     return make() if make is not None else _json(HTTPStatus.NOT_FOUND, {"error": "not here", "paths": list(pages)})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import dramatiq
@@ -11,7 +11,7 @@ from dramatiq.middleware import Middleware
 
 from actors.configuration import Settings, service_manager
 from actors.errors import ActorsError
-from actors.health.pages import Page
+from actors.health.pages import Pages
 from actors.loading import EXIT_STATUS
 from middleware.stores import Store
 
@@ -37,7 +37,7 @@ class Probes(Middleware):
         settings: Callable[[], Settings],
         *,
         store: Callable[[], Store],
-        pages: Mapping[str, Callable[[], Page]] | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self._settings = settings
         self._store = store

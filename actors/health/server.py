@@ -87,7 +87,7 @@ class _Request(BaseHTTPRequestHandler):
 
     def _begin(self) -> Page:
         try:
-            page = page_at(self.path, self.server.pages)
+            page = page_at(self.path, self.server.pages, accept=self.headers.get("Accept", ""))
         except Exception:
             log.exception("%s can't be answered", self.path)
             page = _FAILED

@@ -5,11 +5,22 @@ from __future__ import annotations
 from actors.assembly import broker, on_rabbitmq
 from actors.brokers.sqlite import SqliteEngine
 from actors.operating.events import Event, History
-from actors.operating.operator import ChangeRefused, NoLeader, Operator, Page, Standing, who
+from actors.operating.operator import ChangeRefused, NoLeader, Operator, Overview, Page, Standing, who
 from actors.operating.rabbitmq import rabbitmq_view
 from actors.operating.sqlite import sqlite_view
 
-__all__ = ["ChangeRefused", "Event", "History", "NoLeader", "Operator", "Page", "Standing", "operator", "who"]
+__all__ = [
+    "ChangeRefused",
+    "Event",
+    "History",
+    "NoLeader",
+    "Operator",
+    "Overview",
+    "Page",
+    "Standing",
+    "operator",
+    "who",
+]
 
 
 def operator(*, timeout_s: float) -> Operator:

@@ -10,6 +10,7 @@ import os
 import pwd
 import socket
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from periodic.takeover import FURTHEST_AHEAD, Replica
 from periodic.watermark import Watermark
 
 LEADING = Role.LEADING.value
+DONE = "done"
 
 
 class NoLeader(ActorsError):
@@ -57,6 +59,25 @@ class Page:
     schedules: Sequence[Mapping[str, Any]]
     following: str
     leader: str
+    silent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What there is to know of schedules and schedulers at a glance, for numbers.
+
+    Attributes:
+        next: when the next tick of a schedule is due, by the schedule's name; None where it has none, or is paused.
+        succeeded: when a run of it last succeeded, of those of which there is a record.
+        left_out: how many more schedules there are.
+        roles: how many schedulers have each role.
+        silent: how many more are connected and silent.
+    """
+
+    next: Mapping[str, datetime | None]
+    succeeded: Mapping[str, datetime]
+    left_out: int
+    roles: Mapping[str, int]
     silent: int
 
 
@@ -120,7 +141,8 @@ class Operator:
                 rows, following = said.answer.get("schedules", []), said.answer.get("next") or ""
                 leader = str(said.status.get("replica"))
             else:
-                rows, following, leader = *self._known_here(view, after, limit), ""
+                rows, following, _ = self._known_here(view, after, limit)
+                leader = ""
             names = {each["schedule"] for each in rows}
             last = newest(view.runs(names), lambda run: (run.schedule, run.ended))
             missed = newest(view.missed(names), lambda each: (each.schedule, each.time.timestamp()))
@@ -133,6 +155,29 @@ class Operator:
             for each in rows
         ]
         return Page(told, following, leader, heard.silent)
+
+    def overview(self, *, limit: int) -> Overview:
+        """Return what there is to know of the first *limit* schedules by name, and of all schedulers."""
+        with self._view() as view:
+            heard = view.ask(_inquiry("list", limit=limit))
+            said = heard.leaders
+            if said is not None and said.answer is not None:
+                rows = said.answer.get("schedules", [])
+                # A leader of an earlier version does not say how many there are.
+                total = said.answer.get("total") or len(rows) + bool(said.answer.get("next"))
+            else:
+                rows, _, total = self._known_here(view, "", limit)
+            runs = view.runs({each["schedule"] for each in rows})
+        ends = newest([run for run in runs if run.outcome == DONE], lambda run: (run.schedule, run.ended))
+        # Of a file, the leader is heard twice.
+        roles = {str(reply.status.get("replica")): str(reply.status.get("role")) for reply in heard.replies}
+        return Overview(
+            next={each["schedule"]: _moment(each.get("due")) for each in rows},
+            succeeded={name: datetime.fromtimestamp(run.ended / 1000, UTC) for name, run in ends.items()},
+            left_out=total - len(rows),
+            roles=Counter(roles.values()),
+            silent=heard.silent,
+        )
 
     def show(self, name: str) -> Mapping[str, Any]:
         """Return what the leader tells of the schedule *name*, with its ``definition`` if an operator has made it.
@@ -191,8 +236,8 @@ class Operator:
             raise ChangeRefused(said.refused)
         return said.answer or {}
 
-    def _known_here(self, view: View, after: str, limit: int) -> tuple[list[Mapping[str, Any]], str]:
-        """Return a page of what is known without a leader, and where it ends."""
+    def _known_here(self, view: View, after: str, limit: int) -> tuple[list[Mapping[str, Any]], str, int]:
+        """Return a page of what is known without a leader, where it ends, and how many from its start on there are."""
         roster, now = _kept(view)[0] or Roster(), datetime.now(UTC)
         known = with_run_time_schedules(Replica("", now, schedules(self._broker)), roster).schedules
         names = [name for name in sorted({*roster.entries, *known}) if name > after]
@@ -206,7 +251,7 @@ class Operator:
                 except Exception as error:  # of a trigger that is not ours
                     failing = f"{type(error).__name__}: {error}"
             rows.append(row(name, schedule, roster, tick, failing=failing))
-        return rows, names[limit - 1] if len(names) > limit else ""
+        return rows, names[limit - 1] if len(names) > limit else "", len(names)
 
 
 def _kept(view: View) -> tuple[Roster | None, Watermark | None]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
-from actors.assembly import broker, on_rabbitmq, settings
+from actors.assembly import broker, metrics, on_rabbitmq, settings
 from actors.brokers.broker import Broker
 from actors.brokers.sqlite import SqliteEngine
 from actors.health.pages import Pages, verdict
 from actors.health.service_manager import ServiceManager
+from actors.metrics.page import counted, metrics_page
 from actors.scheduling.messages import accepted, replica_of, tick_message
 from actors.scheduling.rabbitmq import rabbitmq_scheduler
 from actors.scheduling.sqlite import sqlite_scheduler
 from periodic.health import Check, live, ready
+from periodic.metrics import families
 from periodic.scheduler import RENEW_EVERY_S
 from periodic.serving import Serving, utc_now
 from periodic.status import Status
@@ -41,11 +43,13 @@ def make_scheduler(*, clock: Callable[[], datetime] = utc_now, renew_every_s: fl
     return rabbitmq_scheduler(on_rabbitmq(), replica, clock, renew_every_s)
 
 
-def probes(status: Status) -> Pages:
-    """Return what a scheduler with *status* answers to probes."""
+def probes(scheduler: Serving) -> Pages:
+    """Return what *scheduler* answers to probes."""
+    status = scheduler.status
     return {
         "/live": lambda: verdict(live(status, time.monotonic())),
         "/ready": lambda: verdict(ready(status, time.monotonic())),
+        "/metrics": metrics_page(lambda: _families(scheduler)),
     }
 
 
@@ -60,3 +64,8 @@ def announce(status: Status) -> ServiceManager | None:
     if manager is not None:
         manager.tell_for_ever(look)
     return manager
+
+
+def _families(scheduler: Serving) -> Iterator[Any]:
+    yield from families(scheduler.status, schedules=len(scheduler.schedules), now_s=time.monotonic())
+    yield from counted(metrics.sink)

@@ -3,9 +3,9 @@
 import logging
 
 import actors
-from middleware import Attempts
+from middleware import Attempts, Metrics
 
-TELLING = (Attempts,)
+TELLING = (Attempts, Metrics)
 
 actors.broker.middleware[:] = [each for each in actors.broker.middleware if not isinstance(each, TELLING)]
 logging.disable(logging.CRITICAL)

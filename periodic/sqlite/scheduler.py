@@ -158,7 +158,7 @@ class SqliteScheduler(Serving, Generic[Publication]):
 
     def _take_turns(self, leader: Leader[Publication], ledger: SqliteLedger[Publication], now: datetime) -> None:
         """Take the turns that are due, all in one transaction, but not more of them than others can wait for."""
-        counted = self.status.enqueued, self.status.missed
+        counted = self.status.fires.copy()
         until_s = time.monotonic() + GATHER_FOR_S
         try:
             for _ in range(MOST_AT_ONCE):
@@ -168,7 +168,7 @@ class SqliteScheduler(Serving, Generic[Publication]):
                 leader.take_turn(now)
             ledger.flush()
         except BaseException:
-            self.status.enqueued, self.status.missed = counted
+            self.status.fires = counted
             raise
 
     def _beat(self, ledger: SqliteLedger[Publication], desk: LeadersDesk) -> None:

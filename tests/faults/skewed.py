@@ -25,6 +25,6 @@ if __name__ == "__main__":
     scheduler = make_scheduler(
         clock=lambda: utc_now() + ahead, renew_every_s=float(os.environ.get("RENEW_EVERY_S", RENEW_EVERY_S))
     )
-    serve(settings().health_address, probes(scheduler.status))
+    serve(settings().health_address, probes(scheduler))
     signal.signal(signal.SIGTERM, leave)
     scheduler.run()
