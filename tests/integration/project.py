@@ -2,12 +2,10 @@
 
 import json
 import os
-import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,23 +91,14 @@ class Project:
     def process(self, *arguments: str, **env: str) -> Iterator[Path]:
         """Run Python with *arguments* beside the block, end it with SIGTERM, and require status 0; gives its log."""
         log = self.folder / f"{len(list(self.folder.glob('*.log')))}.log"
-        with log.open("w") as stream:
-            process = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=self.folder,
-                env=self.env | env,
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
-            )
+        process = warm().start(*arguments, env=self.env | env, log=log, cwd=self.folder)
         try:
             yield log
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
             assert process.wait(20) == 0, log.read_text()
         finally:
             # Where the block has raised, its children are there too.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            process.kill_group()
             process.wait()
 
     @contextmanager
