@@ -62,6 +62,16 @@ class Consumer(dramatiq.Consumer):
         self._in_hand_s: deque[float] = deque()
         shop.keeper.keep(self._share.kept)
 
+    @property
+    def standstill(self) -> str:
+        """Why it takes no messages; empty if it does. From any thread."""
+        return self._share.why_paused if monotonic() < self._share.paused_until else self._exchange.standstill
+
+    @property
+    def in_hand(self) -> int:
+        """How many messages it has taken that have not ended. From any thread."""
+        return len(self._share.held)
+
     def __next__(self) -> dramatiq.MessageProxy | None:
         ready = self._exchange.ready
         if not ready:
