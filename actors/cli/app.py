@@ -13,6 +13,7 @@ from actors.cli.check import check
 from actors.cli.dead import app as dead
 from actors.cli.delayed import app as delayed
 from actors.cli.dev import dev
+from actors.cli.events import events
 from actors.cli.exits import MEANINGS, Commands
 from actors.cli.idempotency import app as idempotency
 from actors.cli.migrate import migrate
@@ -22,6 +23,8 @@ from actors.cli.relay import relay
 from actors.cli.run import run
 from actors.cli.send import send
 from actors.cli.settings import settings
+from actors.cli.status import status
+from actors.cli.top import top
 from actors.configuration import Settings, variable
 
 
@@ -68,7 +71,7 @@ def _start(
     import_from_here()
 
 
-for command in (check, dev, queues, send, run, relay, settings, migrate):
+for command in (check, dev, status, top, events, queues, send, run, relay, settings, migrate):
     app.command()(command)
 app.add_typer(dead)
 app.add_typer(delayed)

@@ -44,12 +44,14 @@ class ActorWork:
         ended: how many attempts have ended since it started.
         failed: how many of them have raised, or ended among the dead letters.
         per_s: how many a second ended in the last ten seconds.
-        mean_ms: how long one took, in the last minute; 0 if none ended.
+        minute: how many ended in the last minute.
+        mean_ms: how long one of those took, on average; 0 if none ended.
     """
 
     ended: int
     failed: int
     per_s: float
+    minute: int
     mean_ms: float
 
 

@@ -109,6 +109,7 @@ def _work(sums: Sums, now: Snapshot, soon: Snapshot, minute: Snapshot, name: str
         ended=sums.ended,
         failed=sums.failed,
         per_s=_rate(sums.ended - soon_sums.ended, now.at_s - soon.at_s),
+        minute=count,
         mean_ms=round((sums.took_ms - minute_sums.took_ms) / count, 3) if count else 0.0,
     )
 

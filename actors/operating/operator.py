@@ -108,6 +108,16 @@ class Operator:
             mark_at = _mark(view)
         return Standing(replicas, heard.silent, mark_at, _why_none_leads(heard, mark_at))
 
+    def has_schedules(self) -> bool:
+        """Return whether the code that is loaded here, or the roster, has any schedule.
+
+        Raises:
+            NoLeader: what is kept for schedulers can't be read.
+        """
+        with self._view() as view:
+            roster = _kept(view)[0] or Roster()
+        return bool(schedules(self._broker)) or any(each.gone_at is None for each in roster.entries.values())
+
     def page(self, *, after: str = "", limit: int = 100) -> Page:
         """Return *limit* schedules at most, those whose names come after *after*.
 
