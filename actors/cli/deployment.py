@@ -123,19 +123,16 @@ def _running_in_words(running: Running, ran_ms: int) -> str:
 def _worker_as_json(worker: Worker, now: int) -> dict[str, Any]:
     told = asdict(worker.report)
     started, running = told.pop("started"), told.pop("running")
-    del told["at"], told["every_ms"], told["keep_ms"], told["is_followed"]
-    told |= {
+    for name in ("at", "every_ms", "keep_ms", "is_followed"):
+        del told[name]
+    return told | {
         "state": worker.state,
         "heard_ms": worker.age_ms,
-        # By the clock here: that of its host may be another.
-        "started": moment(now - worker.ran_for_ms(started)),
-        "running": [
-            {
-                **each,
-                "since": moment(now - worker.ran_for_ms(each["since"])),
-                "for_ms": worker.ran_for_ms(each["since"]),
-            }
-            for each in running
-        ],
+        "started": _since(worker, started, now),
+        "running": [{**each, "since": _since(worker, each["since"], now)} for each in running],
     }
-    return told
+
+
+def _since(worker: Worker, since: int, now: int) -> str:
+    """Return when that began which began at *since* by its clock; by the clock here, as its host's may be another."""
+    return moment(now - worker.age_ms - worker.ran_for_ms(since))

@@ -54,6 +54,7 @@ class Pulse:
         self._outbox = outbox
         self._keep_ms = keep_ms
         self._beat_every_s = beat_every_s
+        self._look_every_s = min(LOOK_EVERY_S, beat_every_s)
         self._interest: Interest | None = None
         self._beat_at_s = 0.0
         self._wake = threading.Event()
@@ -78,7 +79,7 @@ class Pulse:
     def _run(self) -> None:
         while not self._is_ending:
             self._attempt(self._turn)
-            if self._wake.wait(PUBLISH_EVERY_S if self._outbox.is_open else LOOK_EVERY_S):
+            if self._wake.wait(PUBLISH_EVERY_S if self._outbox.is_open else self._look_every_s):
                 self._wake.clear()
         if self._fleet is not None and not self._is_failing:
             self._attempt(partial(self._leave, self._fleet))
@@ -94,11 +95,11 @@ class Pulse:
             fleet.publish(events)
 
     def _beat(self, fleet: Fleet, now_s: float) -> None:
-        is_watched = self._interest is not None and self._interest.watched
-        every_s = min(LOOK_EVERY_S, self._beat_every_s) if is_watched else self._beat_every_s
+        wanted = self._interest or Interest()
+        every_s = self._look_every_s if wanted.watched else self._beat_every_s
         # Before it is tried, so that a silent store is not asked at every turn.
         self._beat_at_s = now_s + every_s
-        report = self._report(every_s, self._outbox.is_open)
+        report = self._report(every_s, wanted.followed)
         self._note(fleet, fleet.beat(self._member, report.encode(), keep_ms=self._keep_ms), now_s)
         if self._is_failing:
             self._is_failing = False
