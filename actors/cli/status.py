@@ -34,10 +34,11 @@ def status(
 ) -> None:
     """Show workers and what each runs, schedulers, queues, and rates.
 
-    Workers tell of themselves every five seconds, and are shown for five minutes after the last time. No modules need
-    be named; the queues of their actors are then looked at, too. It changes nothing. It ends with status 1 if a worker
-    is silent or paused, if messages wait in a queue that nobody takes from, or if there are schedules and no scheduler
-    leads; with 3 if RabbitMQ, Redis or the file does not answer, and shows what there is without it.
+    Workers tell of themselves every five seconds, and are shown for five minutes after the last time. While there are
+    some, no modules need be named; the queues of those that are named are looked at, too. It changes nothing. It ends
+    with status 1 if a worker is silent or paused, if messages wait in a queue that nobody takes from, or if there are
+    schedules and no scheduler leads; with 3 if RabbitMQ, Redis or the file does not answer, and shows what there is
+    without it.
     """
     leave_outages_to_the_error()
     load_modules(modules, more_modules)

@@ -19,8 +19,10 @@ from actors.configuration import variable
 from actors.fleet.deployment import Deployment, Problem, QueueState, Worker, problems_of_queues, problems_of_workers
 from actors.fleet.report import Report
 from actors.operating import NoLeader, Standing, operator
+from actors.operating.operator import NONE_CONNECTED
 from middleware.stores import StoreUnavailable
 from middleware.stores.sqlite import SqliteStore
+from periodic.registry import schedules
 
 T = TypeVar("T")
 
@@ -61,6 +63,9 @@ class Lookout:
         else:
             found = problems_of_workers(workers or (), ours)
         found += problems_of_queues(queues or ())
+        if workers == [] and not queues and not settings().is_embedded and not broker.actors:
+            what = "no worker is heard of and no module is named, so that nobody knows which queues to look at"
+            found.append(Problem("error", "queues", what, "name the modules of actors: actors status shop.tasks"))
         return sorted(found, key=lambda each: each.level != "error")
 
     def attempt(self, part: Callable[[], T], problems: list[Problem]) -> T | None:
@@ -142,7 +147,7 @@ class Lookout:
         """
         engine = broker.engine
         if isinstance(engine, SqliteEngine) and not has_tables(engine.options.file.path):
-            return Standing([], 0, None, "")
+            return Standing([], 0, None, NONE_CONNECTED if schedules(broker) else "")
         asked = operator(timeout_s=self._timeout_s)
         try:
             standing = asked.standing()

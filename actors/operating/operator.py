@@ -32,6 +32,7 @@ from periodic.takeover import FURTHEST_AHEAD, Replica
 from periodic.watermark import Watermark
 
 LEADING = Role.LEADING.value
+NONE_CONNECTED = "no scheduler leads, since none is connected; start one: python -m periodic shop.tasks"
 
 
 class NoLeader(ActorsError):
@@ -257,7 +258,7 @@ def _why_none_leads(heard: Heard, mark: datetime | None) -> str:
         )
     if heard.replies:
         return f"none of the {len(heard.replies)} schedulers that are connected leads; look into their logs"
-    return "no scheduler leads, since none is connected; start one: python -m periodic shop.tasks"
+    return NONE_CONNECTED
 
 
 def _moment(text: object) -> datetime | None:
