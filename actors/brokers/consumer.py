@@ -94,18 +94,6 @@ class Consumer(dramatiq.Consumer):
         )
         self._exchange = Exchange(broker, guard, conclude=self._conclude, call_later=self._session.call_later)
 
-    @property
-    def standstill(self) -> str:
-        """Why it takes no messages; empty if it does. From any thread."""
-        if self._session.channel is None:
-            return self._session.last_error or "not connected to RabbitMQ yet"
-        return self._exchange.standstill
-
-    @property
-    def in_hand(self) -> int:
-        """How many messages it has taken that have not ended. From any thread."""
-        return len(self._outstanding)
-
     def __next__(self) -> dramatiq.MessageProxy | None:
         ready = self._exchange.ready
         if not ready:
@@ -114,6 +102,18 @@ class Consumer(dramatiq.Consumer):
             if self._settled:
                 self._flush()
         return ready.popleft() if ready else None
+
+    @property
+    def problem(self) -> str:
+        """Why it takes no messages just now; empty if it does."""
+        if self._session.channel is not None:
+            return ""
+        return f"no channel to RabbitMQ: {self._session.last_error or 'it is being opened'}"
+
+    @property
+    def in_hand(self) -> int:
+        """How many messages it has taken that have not ended; from any thread."""
+        return len(self._outstanding)
 
     def ack(self, message: dramatiq.MessageProxy) -> None:
         """Note that the attempt of *message* has ended: record it, publish what follows it, then tell RabbitMQ."""

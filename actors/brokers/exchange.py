@@ -50,12 +50,6 @@ class Exchange:
         self._overdue: list[Outcome] = []
         self._paused_until = 0.0
         self._is_failing = False
-        self._why_failing = ""
-
-    @property
-    def standstill(self) -> str:
-        """Why messages wait, such as for a store that does not answer; empty if they don't. From any thread."""
-        return self._why_failing if self._is_failing else ""
 
     def arrive(self, delivery: Delivery) -> None:
         """Take what RabbitMQ has delivered; it is in :attr:`ready` once it may start."""
@@ -153,7 +147,7 @@ class Exchange:
     def _pause(self, error: StoreUnavailable) -> None:
         assert self._guard is not None  # noqa: S101
         if not self._is_failing:
-            self._is_failing, self._why_failing = True, str(error)
+            self._is_failing = True
             log.warning("messages wait: %s", error)
         for delivery in list(self._arrived):
             if delivery.guarded is not None and self._guard.runs_unprotected(delivery.guarded):

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from actors.fleet.protocol import Kept
 from actors.fleet.report import ActorWork, Report, State
 from actors.operating import Standing
 
+# What all processes of a deployment must agree on, of what their identities say.
+COMPARED = {"broker": "broker_url", "queue_type": "queue_type"}
 # A worker that has said nothing for so many of its pauses, and so much longer, is silent.
 _PAUSES, _SLACK_MS = 3, 2_000
 
@@ -140,8 +143,24 @@ class Deployment:
         return dict(sorted(together.items(), key=lambda each: (-each[1].per_s, -each[1].minute, each[0])))
 
 
-def problems_of_workers(workers: Sequence[Worker], broker: str) -> list[Problem]:
-    """Return what is wrong with *workers*; *broker* is the one that this process uses."""
+def workers_of(kept: Sequence[Kept]) -> list[Worker]:
+    """Return the workers that a fleet has *kept*, by host and process id."""
+    found = []
+    for each in kept:
+        try:
+            report = Report.decode(each.text)
+        except ValueError:
+            continue  # of a release that tells something else
+        if each.age_ms <= report.keep_ms:
+            found.append(Worker(report, each.age_ms))
+    return sorted(found, key=lambda each: (each.report.host, each.report.pid, each.report.member))
+
+
+def problems_of_workers(workers: Sequence[Worker], ours: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong with *workers*; *ours* is the identity of this process, as far as they must have the same.
+
+    That of the store, and the prefix, they have: else they were not seen.
+    """
     found = []
     for each in workers:
         report, name = each.report, f"{each.report.host}:{each.report.pid}"
@@ -156,9 +175,12 @@ def problems_of_workers(workers: Sequence[Worker], broker: str) -> list[Problem]
             )
         elif report.state is State.PAUSED:
             found.append(Problem("error", name, f"takes no messages: {report.why}", "it goes on once that is over"))
-        elif report.identity.get("broker") != broker:
-            what = f"uses the broker {report.identity.get('broker')}, and this process {broker}"
-            found.append(Problem("warning", name, what, "let all have the same ACTORS_BROKER_URL, unless it is meant"))
+        for part, setting in COMPARED.items():
+            theirs = report.identity.get(part)
+            if not each.is_silent and part in ours and theirs != ours[part]:
+                what = f"has the {part.replace('_', ' ')} {theirs}, and this process {ours[part]}"
+                advice = f"set ACTORS_{setting.upper()} to the same for all, unless both are the same place"
+                found.append(Problem("warning", name, what, advice))
     return found
 
 

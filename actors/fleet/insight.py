@@ -13,9 +13,9 @@ _MIB = 1024 * 1024
 _STATM = Path("/proc/self/statm")
 
 
-def standstill(worker: dramatiq.Worker) -> str:
+def problem_of(worker: dramatiq.Worker) -> str:
     """Return why *worker* takes no messages; empty if it does, or where its broker does not say."""
-    return next((why for _, consumer in _consumers(worker) if (why := getattr(consumer, "standstill", ""))), "")
+    return next((why for _, consumer in _consumers(worker) if (why := getattr(consumer, "problem", ""))), "")
 
 
 def in_hand(worker: dramatiq.Worker) -> dict[str, int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import dramatiq
 
-from actors.fleet.insight import in_hand, memory_mib, standstill
+from actors.fleet.insight import in_hand, memory_mib, problem_of
 from actors.fleet.outbox import Outbox
 from actors.fleet.protocol import Fleet
 from actors.fleet.pulse import Pulse
@@ -83,7 +83,7 @@ class Life:
 
     def _report(self, every_s: float, is_followed: bool) -> Report:
         now, soon, minute = self._tally.look(time.monotonic())
-        why = standstill(self._worker)
+        why = problem_of(self._worker)
         state = State.DRAINING if self._is_draining else State.PAUSED if why else State.CONSUMING
         return Report(
             member=self._member,

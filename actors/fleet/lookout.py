@@ -16,8 +16,15 @@ from actors.brokers.sqlite.looking import has_tables
 from actors.checks.file_queues import look_at_file
 from actors.checks.queues import look_at_queues, users_of_queues
 from actors.configuration import variable
-from actors.fleet.deployment import Deployment, Problem, QueueState, Worker, problems_of_queues, problems_of_workers
-from actors.fleet.report import Report
+from actors.fleet.deployment import (
+    Deployment,
+    Problem,
+    QueueState,
+    Worker,
+    problems_of_queues,
+    problems_of_workers,
+    workers_of,
+)
 from actors.operating import NoLeader, Standing, operator
 from actors.operating.operator import NONE_CONNECTED
 from middleware.stores import StoreUnavailable
@@ -56,12 +63,7 @@ class Lookout:
     def judge(self, workers: Sequence[Worker] | None, queues: Sequence[QueueState] | None) -> list[Problem]:
         """Return what is wrong with *workers* and *queues*, errors first."""
         # URLs of one file differ by where a process was started.
-        theirs = {str(each.report.identity.get("broker")) for each in workers or ()}
-        ours = str(identity()["broker"])
-        if settings().is_embedded and all(each.startswith("sqlite:") for each in theirs):
-            found = [each for each in problems_of_workers(workers or (), ours) if each.level == "error"]
-        else:
-            found = problems_of_workers(workers or (), ours)
+        found = problems_of_workers(workers or (), {} if settings().is_embedded else identity())
         found += problems_of_queues(queues or ())
         if workers == [] and not queues and not settings().is_embedded and not broker.actors:
             what = "no worker is heard of and no module is named, so that nobody knows which queues to look at"
@@ -96,15 +98,7 @@ class Lookout:
         kept_in = store()
         if isinstance(kept_in, SqliteStore) and not has_tables(kept_in.file.path):
             return []
-        found = []
-        for kept in fleet().members():
-            try:
-                report = Report.decode(kept.text)
-            except ValueError:
-                continue  # of a release that tells something else
-            if kept.age_ms <= report.keep_ms:
-                found.append(Worker(report, kept.age_ms))
-        return sorted(found, key=lambda each: (each.report.host, each.report.pid, each.report.member))
+        return workers_of(fleet().members())
 
     def queues(self, workers: Sequence[Worker]) -> list[QueueState]:
         """Return the queues that *workers* take from, that loaded actors use, and all others of a file.

@@ -62,16 +62,6 @@ class Consumer(dramatiq.Consumer):
         self._in_hand_s: deque[float] = deque()
         shop.keeper.keep(self._share.kept)
 
-    @property
-    def standstill(self) -> str:
-        """Why it takes no messages; empty if it does. From any thread."""
-        return self._share.why_paused if monotonic() < self._share.paused_until else self._exchange.standstill
-
-    @property
-    def in_hand(self) -> int:
-        """How many messages it has taken that have not ended. From any thread."""
-        return len(self._share.held)
-
     def __next__(self) -> dramatiq.MessageProxy | None:
         ready = self._exchange.ready
         if not ready:
@@ -83,6 +73,11 @@ class Consumer(dramatiq.Consumer):
         delivery = ready.popleft()
         self._in_hand[delivery.tag] = monotonic()
         return delivery
+
+    @property
+    def in_hand(self) -> int:
+        """How many messages it has taken that have not ended; from any thread."""
+        return len(self._share.held)
 
     def ack(self, message: dramatiq.MessageProxy) -> None:
         """Note that the attempt of *message* has ended: record it, then write what follows it, and delete it."""

@@ -57,14 +57,12 @@ class Share:
         held: what was taken and has not ended, by id; None for what can't be decoded.
         tenure: the current one; None until something is taken.
         paused_until: the file could not be used, and is left alone until then, by the monotonic clock.
-        why_paused: why that was, the last time.
     """
 
     def __init__(self, shop: Workshop, queue: str, *, tell: Callable[[], None], on_lost: Callable[[], None]) -> None:
         self.held: dict[int, Delivery | None] = {}
         self.tenure: Tenure | None = None
         self.paused_until = 0.0
-        self.why_paused = ""
         self._shop = shop
         self._queue = queue
         self._tell = tell
@@ -141,7 +139,7 @@ class Share:
     def pause(self, error: FileUnavailable | FileRefused) -> None:
         """Leave the file alone for a moment, and say so if that is new."""
         self._is_in_doubt = True
-        self.paused_until, self.why_paused = monotonic() + PROBE_EVERY_S, str(error)
+        self.paused_until = monotonic() + PROBE_EVERY_S
         self._shop.outage.met(error)
 
     @property

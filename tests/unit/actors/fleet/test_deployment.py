@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from actors.fleet import ActorWork
-from actors.fleet.deployment import Deployment, QueueState, problems_of_queues, problems_of_workers
+from actors.fleet import ActorWork, Kept
+from actors.fleet.deployment import Deployment, QueueState, problems_of_queues, problems_of_workers, workers_of
 from actors.fleet.report import State
 from tests.unit.actors.fleet.scene import NOW, report, running, worker
 
-OURS = str(report().identity["broker"])
+OURS = report().identity
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,21 @@ def test_a_paused_worker_is_an_error_and_a_draining_one_is_none() -> None:
 
 
 def test_a_worker_on_another_broker_is_a_warning_that_names_both() -> None:
-    [problem] = problems_of_workers([worker()], "amqp://shop:***@other/")
+    [problem] = problems_of_workers([worker()], {"broker": "amqp://shop:***@other/"})
     assert problem.level == "warning"
-    assert problem.what == "uses the broker amqp://shop:***@rabbit/, and this process amqp://shop:***@other/"
+    assert problem.what == "has the broker amqp://shop:***@rabbit/, and this process amqp://shop:***@other/"
+    assert "ACTORS_BROKER_URL" in problem.advice
+    assert problems_of_workers([worker()], {}) == []
+
+
+def test_what_is_no_report_is_no_worker_and_they_are_shown_by_host_and_process() -> None:
+    kept = [
+        Kept("a", report(pid=9).encode(), 5),
+        Kept("b", "of another release", 5),
+        Kept("c", report(pid=8).encode(), 300_001),
+        Kept("d", report(pid=7).encode(), 5),
+    ]
+    assert [each.report.pid for each in workers_of(kept)] == [7, 9]
 
 
 def test_messages_that_nobody_takes_are_an_error_and_dead_letters_are_none() -> None:

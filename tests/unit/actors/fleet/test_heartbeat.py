@@ -132,6 +132,6 @@ def test_a_consumer_that_takes_nothing_says_why(plain: Plain) -> None:
     consumer: Any = until(
         lambda: next(iter(plain.worker.consumers.values())).consumer, seconds=10, what="a consumer of the worker"
     )
-    consumer.standstill, consumer.in_hand = "RabbitMQ does not answer", 3
+    consumer.problem, consumer.in_hand = "RabbitMQ does not answer", 3
     told = plain.told(state=State.PAUSED)
     assert (told.why, told.in_hand) == ("RabbitMQ does not answer", {"default": 3})
