@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import dramatiq
@@ -51,7 +52,8 @@ class Life:
     ) -> None:
         self._worker = worker
         self._running = running
-        self._identity = identity
+        # Looked up once: versions take a thousand times as long as all the rest.
+        self._identity = cache(identity)
         self._version = version
         self._keep_ms = keep_ms
         self._member = f"{process_name()}:{secrets.token_hex(4)}"
