@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from actors.assembly import fleet
 from actors.cli.lasting import Wait, until_told
 from actors.cli.options import Json
-from actors.cli.records import printable
+from actors.cli.records import moment, printable
 from actors.cli.store import store_needed
 from actors.dev.view import took_in_words
 from actors.fleet.following import LEFT_OUT, Event, Filter, Following, decoded
@@ -105,8 +105,15 @@ def _is_noticed(following: Following, *, is_late: bool) -> bool:
 
 def _print(events: Iterable[Event], *, as_json: bool) -> None:
     for event in events:
-        typer.echo(json.dumps(event) if as_json else _in_words(event))
+        typer.echo(json.dumps(_as_json(event)) if as_json else _in_words(event))
     sys.stdout.flush()
+
+
+def _as_json(event: Event) -> Mapping[str, Any]:
+    """Return *event* with the fields that the log line of an attempt has."""
+    at = event.get("at")
+    told = {name: value for name, value in event.items() if name not in ("event", "at", "member", "number")}
+    return {"event": event["event"], "timestamp": moment(at) if isinstance(at, int) else None, **told}
 
 
 def _in_words(event: Event) -> str:

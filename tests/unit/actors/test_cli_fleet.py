@@ -228,6 +228,14 @@ def test_events_are_chosen_by_actor_queue_and_outcome(application: Application, 
     assert "… 1,234 events left out" in application.actors("events").stdout
 
 
+def test_an_event_as_json_is_as_the_log_line_of_the_attempt(application: Application, fleet: MemoryFleet) -> None:
+    fleet.publish([event(1)])
+    [told] = map(json.loads, application.actors("events", "--json").stdout.splitlines())
+    assert list(told)[:2] == ["event", "timestamp"]
+    assert told.items() >= {"event": "attempt", "timestamp": "2023-11-14T22:13:20.000+00:00", "attempt": 1}.items()
+    assert not {"at", "number", "member"} & set(told)
+
+
 def test_an_outcome_that_there_is_not_is_refused(application: Application, fleet: MemoryFleet) -> None:
     result = application.actors("events", "--outcome", "well")
     assert result.exit_code == ExitStatus.USAGE
