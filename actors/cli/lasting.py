@@ -18,16 +18,19 @@ Wait = Callable[[float], bool]
 
 
 @contextmanager
-def until_told() -> Iterator[Wait]:
+def until_told(*, keys: bool = False) -> Iterator[Wait]:
     """End the block on Ctrl-C, on SIGTERM, or when nobody reads stdout any more, as if it had come to its end.
 
+    Args:
+        keys: whether q ends it, too, where there is a terminal to press it.
+
     Yields:
-        What waits, and returns whether to end: when somebody has pressed q, or has closed the pipe.
+        What waits, and returns whether to end: q was pressed, or the other end of the pipe was closed.
     """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with _keys() as is_pressed:
-            yield lambda seconds: _wait(seconds, is_pressed)
+        with _keyboard(wanted=keys) as keyboard:
+            yield lambda seconds: _wait(seconds, keyboard)
     except KeyboardInterrupt:
         pass
     except BrokenPipeError:
@@ -38,34 +41,39 @@ def until_told() -> Iterator[Wait]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _wait(seconds: float, is_pressed: Callable[[], bool]) -> bool:
-    """Wait for *seconds*; return early, and True, once nobody reads, or q is pressed."""
+def _wait(seconds: float, keyboard: int | None) -> bool:
+    """Wait for *seconds*; return early, and True, once nobody reads, or q is pressed on *keyboard*."""
     poll = select.poll()
     with suppress(OSError, UnsupportedOperation, ValueError):
         # A pipe that is closed at its other end says so by itself, without anybody writing to it.
         poll.register(sys.stdout.fileno(), 0)
-    with suppress(OSError, UnsupportedOperation, ValueError):
-        if sys.stdin.isatty():
-            poll.register(sys.stdin.fileno(), select.POLLIN)
+    if keyboard is not None:
+        poll.register(keyboard, select.POLLIN)
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         for _, event in poll.poll(left * 1_000):
-            if event & (select.POLLERR | select.POLLHUP) or is_pressed():
+            if event & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+                return True
+            if keyboard is not None and os.read(keyboard, 1) in (b"q", b"Q"):
                 return True
     return False
 
 
 @contextmanager
-def _keys() -> Iterator[Callable[[], bool]]:
-    """Let keys be read as they are pressed; gives what takes one, and returns whether it is q."""
+def _keyboard(*, wanted: bool) -> Iterator[int | None]:
+    """Let keys be read as they are pressed; gives where, or None where there is no keyboard to be read from."""
     try:
-        descriptor = sys.stdin.fileno()
-        before = termios.tcgetattr(descriptor)
+        keyboard = sys.stdin.fileno()
+        # Whoever is in the background is stopped when it changes the terminal.
+        is_there = wanted and sys.stdin.isatty() and os.tcgetpgrp(keyboard) == os.getpgrp()
+        before = termios.tcgetattr(keyboard) if is_there else None
     except (OSError, ValueError, termios.error):
-        yield lambda: False
+        before = None
+    if before is None:
+        yield None
         return
-    tty.setcbreak(descriptor)
+    tty.setcbreak(keyboard)
     try:
-        yield lambda: os.read(descriptor, 1) in (b"q", b"Q")
+        yield keyboard
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

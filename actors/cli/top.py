@@ -59,7 +59,7 @@ def top(
     leave_outages_to_the_error()
     load_modules(modules, more_modules)
     watching = Watching(timeout_s, time.monotonic)
-    with until_told() as wait, _showing(as_json=as_json, once=once) as show:
+    with until_told(keys=True) as wait, _showing(as_json=as_json, once=once) as show:
         show(watching.look())
         while not once and not wait(REFRESH_EVERY_S):
             show(watching.look())

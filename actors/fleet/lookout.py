@@ -16,6 +16,7 @@ from actors.brokers.sqlite.looking import has_tables
 from actors.checks.file_queues import look_at_file
 from actors.checks.queues import look_at_queues, users_of_queues
 from actors.configuration import variable
+from actors.errors import AccessRefused
 from actors.fleet.deployment import (
     Deployment,
     Problem,
@@ -41,7 +42,7 @@ class Lookout:
     Those that are loaded, or named by a route, are looked at, too.
 
     Args:
-        timeout_s: how long RabbitMQ may take to answer each question, and how long a leader is looked for, in seconds.
+        timeout_s: how long RabbitMQ may take for each part, and how long a leader is looked for, in seconds.
     """
 
     def __init__(self, timeout_s: float) -> None:
@@ -82,7 +83,10 @@ class Lookout:
         except BrokerConnectionError as error:
             where = broker.engine.where
             what = str(error).removeprefix(f"{where}: ")
-            advice = f"queues and schedulers can't be seen; start it, or set {variable('broker_url')}"
+            way_out = "give its user rights on queues that start with its prefix"
+            if not isinstance(error, AccessRefused):
+                way_out = f"start it, or set {variable('broker_url')}"
+            advice = f"queues and schedulers can't be seen; {way_out}"
             problems.append(Problem("error", where, what, advice, is_outage=True))
             return None
         if isinstance(found, Standing) and found.problem:

@@ -25,7 +25,7 @@ class Watching:
     """Looks at workers at every call, and at queues and schedulers as often as that costs a tenth of its time.
 
     Args:
-        timeout_s: how long RabbitMQ may take to answer each question, in seconds.
+        timeout_s: how long RabbitMQ may take for each part, in seconds.
         clock: returns a time in seconds that does not go back.
     """
 
