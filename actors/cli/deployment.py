@@ -54,7 +54,7 @@ def worker_row(worker: Worker) -> tuple[str | Text, ...]:
         f"{report.outcomes.get('done', 0):,}",
         f"{report.failed:,}",
         f"{sum(report.in_hand.values()):,}" if report.in_hand else "-",
-        "-" if report.memory_mib is None else f"{report.memory_mib:,.0f}",
+        f"{report.memory_mib:,.0f}",
         duration(worker.ran_for_ms(report.started)),
         printable(report.version or "-"),
     )

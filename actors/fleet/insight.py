@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import dramatiq
 from dramatiq.common import q_name
-
-_MIB = 1024 * 1024
-_STATM = Path("/proc/self/statm")
 
 
 def problem_of(worker: dramatiq.Worker) -> str:
@@ -26,15 +21,6 @@ def in_hand(worker: dramatiq.Worker) -> dict[str, int]:
         if count is not None:
             found[q_name(queue)] = found.get(q_name(queue), 0) + count
     return found
-
-
-def memory_mib() -> float | None:
-    """Return how much memory this process has, in MiB; None where the system does not tell it."""
-    try:
-        resident = int(_STATM.read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return None
-    return round(resident * os.sysconf("SC_PAGESIZE") / _MIB, 1)
 
 
 def _consumers(worker: dramatiq.Worker) -> Iterator[tuple[str, object]]:

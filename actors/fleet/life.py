@@ -12,7 +12,7 @@ from typing import Any
 
 import dramatiq
 
-from actors.fleet.insight import in_hand, memory_mib, problem_of
+from actors.fleet.insight import in_hand, problem_of
 from actors.fleet.outbox import Outbox
 from actors.fleet.protocol import Fleet
 from actors.fleet.pulse import Pulse
@@ -20,6 +20,7 @@ from actors.fleet.report import Report, Running, State
 from actors.fleet.tally import Tally, per_s, work_of_actors
 from middleware.attempt_log import LONGEST_NAME
 from middleware.ended import Ended
+from middleware.memory import resident_mib
 from middleware.process import process_name
 from middleware.trail import retries_of
 
@@ -101,7 +102,7 @@ class Life:
             threads=self._worker.worker_threads,
             state=state,
             why=why if state is State.PAUSED else "",
-            memory_mib=memory_mib(),
+            memory_mib=round(resident_mib(), 1),
             outcomes=now.outcomes,
             failed=now.failed,
             per_s=per_s(now, soon),

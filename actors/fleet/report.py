@@ -73,7 +73,7 @@ class Report:
         threads: how many attempts it can run at a time.
         state: what it does.
         why: why it is paused.
-        memory_mib: how much memory it has; None if that is not known.
+        memory_mib: how much of it is in memory, in MiB.
         outcomes: how many attempts have ended since it started, by outcome.
         failed: how many of them have raised, or ended among the dead letters.
         per_s: how many a second ended in the last ten seconds.
@@ -97,7 +97,7 @@ class Report:
     threads: int
     state: State = State.CONSUMING
     why: str = ""
-    memory_mib: float | None = None
+    memory_mib: float = 0.0
     outcomes: Mapping[str, int] = field(default_factory=dict)
     failed: int = 0
     per_s: float = 0.0
