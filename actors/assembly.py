@@ -23,8 +23,10 @@ from actors.brokers.rabbitmq import RabbitmqEngine
 from actors.brokers.sqlite import SqliteEngine
 from actors.configuration import Settings, no_default_broker, read
 from actors.encoding import Encoder
-from actors.engines import engine_of, store_of
+from actors.engines import engine_of, fleet_of, store_of
 from actors.errors import SettingsError
+from actors.fleet.heartbeat import Heartbeat
+from actors.fleet.protocol import Fleet
 from actors.health.probes import Probes
 from actors.instance import instance_dir
 from actors.loading import Boot
@@ -111,6 +113,15 @@ def store() -> Store:
     if _store is None:
         _store = store_of(settings())
     return _store
+
+
+def fleet() -> Fleet:
+    """Return where processes leave what they tell of themselves.
+
+    Raises:
+        SettingsError: ``ACTORS_STORE_URL`` has an option that can't be used.
+    """
+    return fleet_of(store())
 
 
 def swap_store(new: Store | None) -> Store | None:
@@ -233,10 +244,11 @@ def _engine() -> Engine:
 def middleware() -> list[Middleware]:
     """Return all middleware, in the one order: before-hooks run first to last, after-hooks last to first."""
     idempotency = Idempotency(store=store, defaults=idempotency_defaults, tell=metrics.answered)
+    heartbeat = Heartbeat(fleet=fleet, identity=identity, version=app_version)
     return [
         Boot(settings, require=_require_engine, share=share_metrics),
         Probes(settings, store=store, pages={"/metrics": metrics_page(lambda: counted(metrics.sink))}),
-        Attempts([metrics, AttemptLog(version=app_version, together=together)]),
+        Attempts([metrics, AttemptLog(version=app_version, together=together), heartbeat.hear]),
         metrics,
         idempotency,
         TickRuns(record=_record_run),
@@ -251,6 +263,7 @@ def middleware() -> list[Middleware]:
         Retries(defaults=retry_defaults),
         AsyncIO(),
         RestoreArguments(),
+        heartbeat,
         # Behind all that sees to the end of an attempt: what is meant for the actor must not interrupt that.
         ShutdownNotifications(),
         TimeLimit(),

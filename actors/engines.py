@@ -13,6 +13,10 @@ from actors.brokers.sqlite import SCHEMA as QUEUES
 from actors.brokers.topology import Topology
 from actors.configuration import Settings, variable
 from actors.errors import SettingsError
+from actors.fleet.memory import MemoryFleet
+from actors.fleet.protocol import Fleet
+from actors.fleet.sqlite import SCHEMA as PROCESSES
+from actors.fleet.sqlite import SqliteFleet
 from actors.urls import AMQP_EXAMPLE, DEFAULT_FILE, SQLITE_EXAMPLE, is_file, path_of
 from middleware.stores import Store
 from middleware.stores.sqlite import SCHEMA as RECORDS
@@ -68,6 +72,19 @@ def store_of(current: Settings) -> Store:
         raise SettingsError(f"ACTORS_STORE_URL: {mask_password(current.store_url)!r}: {error}") from None
 
 
+def fleet_of(store: Store) -> Fleet:
+    """Return where processes leave what they tell of themselves: beside what is kept in *store*."""
+    if isinstance(store, SqliteStore):
+        return SqliteFleet(store.file)
+    from middleware.stores.redis import RedisStore
+
+    if isinstance(store, RedisStore):
+        from actors.fleet.redis import RedisFleet
+
+        return RedisFleet(store)
+    return MemoryFleet()
+
+
 def file_of(url: str) -> SqliteFile:
     """Return the file that *url* names, the same for all who ask in this process; it opens nothing yet.
 
@@ -75,7 +92,7 @@ def file_of(url: str) -> SqliteFile:
         SettingsError: it is the name of no file.
     """
     try:
-        made = SqliteFile(path_of(url), schema=(*RECORDS, *QUEUES, *SCHEDULES))
+        made = SqliteFile(path_of(url), schema=(*RECORDS, *QUEUES, *SCHEDULES, *PROCESSES))
     except FileRefused as refused:
         raise SettingsError(f"{url!r}: {refused}") from None
     return _files.setdefault(made.path, made)

@@ -113,6 +113,11 @@ class Consumer(Watched):
             return ""
         return f"no channel to RabbitMQ: {self._session.last_error or 'it is being opened'}"
 
+    @property
+    def in_hand(self) -> int:
+        """How many messages it has taken that have not ended; from any thread."""
+        return len(self._outstanding)
+
     def ack(self, message: dramatiq.MessageProxy) -> None:
         """Note that the attempt of *message* has ended: record it, publish what follows it, then tell RabbitMQ."""
         assert isinstance(message, Delivery)  # noqa: S101

@@ -27,6 +27,7 @@ Check = Literal[
     "redis-version",
     "redis-eviction",
     "redis-persistence",
+    "workers",
 ]
 
 

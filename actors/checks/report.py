@@ -13,6 +13,7 @@ from actors.checks.modules import load_each
 from actors.checks.place import check_place
 from actors.checks.rabbitmq import check_rabbitmq
 from actors.checks.settings import check_settings
+from actors.checks.workers import check_workers
 from actors.configuration import Settings
 from actors.engines import file_of
 from actors.errors import SettingsError
@@ -60,3 +61,4 @@ def _connected(current: Settings, timeout_s: float) -> Iterator[Finding]:
         yield from check_redis(current.store_url, timeout_s)
     elif current.store_url not in current.broker_url:
         yield from check_place(file_of(current.store_url).path, timeout_s)
+    yield from check_workers()

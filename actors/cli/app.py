@@ -14,6 +14,7 @@ from actors.cli.check import check
 from actors.cli.dead import app as dead
 from actors.cli.delayed import app as delayed
 from actors.cli.dev import dev
+from actors.cli.events import events
 from actors.cli.exits import MEANINGS, Commands
 from actors.cli.exporter import exporter
 from actors.cli.idempotency import app as idempotency
@@ -24,6 +25,8 @@ from actors.cli.relay import relay
 from actors.cli.run import run
 from actors.cli.send import send
 from actors.cli.settings import settings
+from actors.cli.status import status
+from actors.cli.top import top
 from actors.configuration import Settings, variable
 
 
@@ -72,7 +75,7 @@ def _start(
     import_from_here()
 
 
-for command in (check, dev, queues, send, run, relay, exporter, settings, migrate):
+for command in (check, dev, status, top, events, queues, send, run, relay, exporter, settings, migrate):
     app.command()(command)
 app.add_typer(dead)
 app.add_typer(delayed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated, Any
@@ -18,12 +18,12 @@ from actors.cli.options import DEFAULT_TIMEOUT_S, Json, MoreModules, TimeoutS
 from actors.cli.periodic_options import ScheduleName, ago, find_schedule, in_short, json_page, operator
 from actors.cli.records import duration, printable
 from actors.cli.render import print_json, print_table
-from actors.operating import Event, Page, Standing
+from actors.cli.standing import print_standing, standing_as_json
+from actors.operating import Event, Page
 from periodic.errors import PeriodicError
 from periodic.preview import Line, preview
 
 _HEADINGS = ("schedule", "actor", "when", "next", "last run", "outcome", "took", "state")
-_REPLICAS = ("replica", "role", "since", "lateness", "enqueued", "missed", "last loop", "skew", "ready")
 _EVENTS = ("tick", "outcome", "ended", "took", "attempt", "by", "worker", "result, error or reason")
 _LINES = ("local time", "tick", "published", "note")
 
@@ -72,9 +72,9 @@ def status(
     with operator(timeout_s) as asked:
         standing = asked.standing()
     if as_json:
-        print_json(_standing_as_json(standing))
+        print_json(standing_as_json(standing))
     else:
-        _print_standing(standing)
+        print_standing(standing)
     if standing.problem:
         typer.echo(f"Error: {standing.problem}", err=True)
         raise typer.Exit(ExitStatus.FAILED)
@@ -188,55 +188,6 @@ def _state(told: Mapping[str, Any], now: datetime, whose: str) -> str:
 
 def _took(milliseconds: object) -> str:
     return duration(milliseconds) if isinstance(milliseconds, int) else "-"
-
-
-def _standing_as_json(standing: Standing) -> dict[str, Any]:
-    mark = standing.watermark
-    return {
-        "leader": next((each for each in standing.replicas if each.get("role") == "leading"), None),
-        "standbys": [each for each in standing.replicas if each.get("role") != "leading"],
-        "silent": standing.silent,
-        "watermark": None if mark is None else mark.isoformat(),
-        "problem": standing.problem,
-    }
-
-
-def _print_standing(standing: Standing) -> None:
-    now = datetime.now(UTC)
-    if standing.replicas:
-        print_table(_REPLICAS, (_replica_row(each, now) for each in standing.replicas))
-    if standing.watermark is not None:
-        typer.echo(f"\nwatermark: {ago(standing.watermark.isoformat(), now)}")
-    for each in standing.replicas:
-        for problem in _problems(each):
-            typer.echo(f"not ready: {printable(problem)}")
-        for name, why in each.get("failing", {}).items():
-            typer.echo(f"failing: {printable(name)}: {printable(why)}")
-    if standing.silent:
-        typer.echo(f"Warning: {standing.silent} more are connected, and did not answer in time", err=True)
-
-
-def _replica_row(told: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
-    late, skew = told.get("lateness_ms"), told.get("skew_ms")
-    return (
-        printable(str(told.get("replica"))),
-        str(told.get("role")),
-        ago(told.get("since"), now),
-        f"{late:,.1f} ms" if isinstance(late, int | float) and told.get("enqueued") else "-",
-        f"{told.get('enqueued', 0):,}",
-        f"{told.get('missed', 0):,}",
-        ago(told.get("looped_at"), now),
-        f"{skew / 1000:+,.1f} s" if isinstance(skew, int | float) else "-",
-        "yes" if told.get("ready") else "no",
-    )
-
-
-def _problems(told: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what keeps a scheduler from being ready, and what to do about it."""
-    for check in told.get("checks", ()):
-        if not check.get("ok"):
-            advice = f"; {check['advice']}" if check.get("advice") else ""
-            yield f"{told.get('replica')}: {check.get('reason')}{advice}"
 
 
 def _line_as_json(line: Line) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from periodic.watermark import Watermark
 
 LEADING = Role.LEADING.value
 DONE = "done"
+NONE_CONNECTED = "no scheduler leads, since none is connected; start one: python -m periodic shop.tasks"
 
 
 class NoLeader(ActorsError):
@@ -128,6 +129,16 @@ class Operator:
                 return Standing(replicas, heard.silent, _moment(mark), "")
             mark_at = _mark(view)
         return Standing(replicas, heard.silent, mark_at, _why_none_leads(heard, mark_at))
+
+    def has_schedules(self) -> bool:
+        """Return whether the code that is loaded here, or the roster, has any schedule.
+
+        Raises:
+            NoLeader: what is kept for schedulers can't be read.
+        """
+        with self._view() as view:
+            roster = _kept(view)[0] or Roster()
+        return bool(schedules(self._broker)) or any(each.gone_at is None for each in roster.entries.values())
 
     def page(self, *, after: str = "", limit: int = 100) -> Page:
         """Return *limit* schedules at most, those whose names come after *after*.
@@ -292,7 +303,7 @@ def _why_none_leads(heard: Heard, mark: datetime | None) -> str:
         )
     if heard.replies:
         return f"none of the {len(heard.replies)} schedulers that are connected leads; look into their logs"
-    return "no scheduler leads, since none is connected; start one: python -m periodic shop.tasks"
+    return NONE_CONNECTED
 
 
 def _moment(text: object) -> datetime | None:

@@ -3,9 +3,10 @@
 import logging
 
 import actors
+from actors.fleet.heartbeat import Heartbeat
 from middleware import Attempts, Metrics
 
-TELLING = (Attempts, Metrics)
+TELLING = (Attempts, Metrics, Heartbeat)
 
 actors.broker.middleware[:] = [each for each in actors.broker.middleware if not isinstance(each, TELLING)]
 logging.disable(logging.CRITICAL)

@@ -95,6 +95,16 @@ class RedisStore:
         self._open = f"{prefix}open"
         self._before_digest = str(len(_bytes(self._record(""))))
 
+    @property
+    def client(self) -> Any:
+        """The client, with its pool of connections."""
+        return self._redis
+
+    @property
+    def prefix(self) -> str:
+        """What the name of everything in the store starts with."""
+        return self._prefix
+
     def exchange(self, outcomes: Sequence[Outcome], requests: Sequence[Request]) -> tuple[list[bool], list[Answer]]:
         """Record *outcomes*, then answer *requests*, in one round trip."""
         ended, begun = _batches(outcomes), _batches(requests)
@@ -116,14 +126,14 @@ class RedisStore:
 
     def digest_of(self, message_id: str) -> str | None:
         """Return the digest of the key that a message with a key of its own asked for."""
-        with _available():
+        with available():
             digest: str | None = self._redis.get(_bytes(self._alias(message_id)))
         return digest
 
     def list_open(self, *, after: str = "", limit: int = 100) -> tuple[list[Record], str]:
         """Return a page of the records that are not done, and what to give as *after* for the next."""
         score, digest = _place(after)
-        with _available():
+        with available():
             # Those that expire in the same microsecond as the last one shown are fetched again, and left out if they
             # have been shown; one more is fetched, to know whether more follow.
             count = limit + 1 + (self._redis.zcount(self._open, score, score) if after else 0)
@@ -146,7 +156,7 @@ class RedisStore:
     def open_group(self, group: str, size: int, *, ttl_ms: int) -> None:
         """Note that *group* has *size* members."""
         members, arrived = map(_bytes, self._group(group))
-        with _available(), self._redis.pipeline(transaction=False) as pipeline:
+        with available(), self._redis.pipeline(transaction=False) as pipeline:
             pipeline.set(members, size, px=ttl_ms).pexpire(arrived, ttl_ms).execute()
 
     def arrive(self, group: str, member: str) -> bool:
@@ -157,7 +167,7 @@ class RedisStore:
         """Take over what another store has *kept*, with its *aliases*."""
         batches = _batches(kept) or [[]]
         replies = iter(self._run([self._restore(batch, fence) for batch in batches]))
-        with _available(), self._redis.pipeline(transaction=False) as pipeline:
+        with available(), self._redis.pipeline(transaction=False) as pipeline:
             for alias in aliases:
                 pipeline.set(_bytes(self._alias(alias.message_id)), _bytes(alias.digest), nx=True, pxat=alias.expires)
             pipeline.execute()
@@ -165,7 +175,7 @@ class RedisStore:
 
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""
-        with _available():
+        with available():
             return _milliseconds(self._redis.time())
 
     def _finish(self, outcomes: Sequence[Outcome]) -> _Call:
@@ -212,7 +222,7 @@ class RedisStore:
 
     def _inspect(self, digests: Sequence[str]) -> list[Record | None]:
         # Not a transaction: Redis refuses those when its memory is full, even of reads.
-        with _available(), self._redis.pipeline(transaction=False) as pipeline:
+        with available(), self._redis.pipeline(transaction=False) as pipeline:
             for name in (_bytes(self._record(digest)) for digest in digests):
                 pipeline.get(name).pttl(name)
             *replies, time = pipeline.time().execute()
@@ -226,7 +236,7 @@ class RedisStore:
         """Return the replies to *calls*, made in one round trip, or in two where the server lacks a script."""
         if not calls:
             return []
-        with _available():
+        with available():
             replies = self._call(calls)
             for place, reply in enumerate(replies):
                 if isinstance(reply, NoScriptError):
@@ -258,7 +268,12 @@ class RedisStore:
 
 
 @contextmanager
-def _available() -> Iterator[None]:
+def available() -> Iterator[None]:
+    """Raise what Redis does not do just now as an outage of the store.
+
+    Raises:
+        StoreUnavailable: it does not answer, or can't serve.
+    """
     try:
         yield
     except (RedisConnectionError, RedisTimeoutError) as error:

@@ -82,6 +82,11 @@ class Consumer(Watched):
         """Why it takes no messages just now; empty if it does."""
         return self._share.problem
 
+    @property
+    def in_hand(self) -> int:
+        """How many messages it has taken that have not ended; from any thread."""
+        return len(self._share.held)
+
     def ack(self, message: dramatiq.MessageProxy) -> None:
         """Note that the attempt of *message* has ended: record it, then write what follows it, and delete it."""
         assert isinstance(message, Delivery)  # noqa: S101

@@ -35,6 +35,11 @@ class SqliteStore:
         self._file = file
         self._now = now
 
+    @property
+    def file(self) -> SqliteFile:
+        """The file."""
+        return self._file
+
     def exchange(self, outcomes: Sequence[Outcome], requests: Sequence[Request]) -> tuple[list[bool], list[Answer]]:
         """Record *outcomes*, then answer *requests*, in one transaction."""
         with self._changing() as (raw, exchange):

@@ -15,6 +15,7 @@ from actors.brokers.nodes import Nodes
 from actors.brokers.rabbitmq import RabbitmqBroker, RabbitmqOptions
 from actors.brokers.sqlite import SCHEMA, SqliteEngine, SqliteOptions
 from actors.brokers.topology import Topology
+from actors.fleet.sqlite import SCHEMA as FLEET_SCHEMA
 from actors.testing import StubBroker
 from middleware.stores import MemoryStore, Store
 from middleware.stores.redis import RedisStore
@@ -33,7 +34,7 @@ def in_memory() -> Iterator[InMemory]:
 
 @pytest.fixture
 def in_sqlite(tmp_path: Path) -> Iterator[InSqlite]:
-    with closing(SqliteFile(tmp_path / "actors.db", schema=[*STORE_SCHEMA, *SCHEMA])) as file:
+    with closing(SqliteFile(tmp_path / "actors.db", schema=[*STORE_SCHEMA, *SCHEMA, *FLEET_SCHEMA])) as file:
         store = SqliteStore(file)
         engine = SqliteEngine(SqliteOptions(file, max_message_bytes=MAX_BYTES))
         with in_place(store), closing(Broker(lambda: engine, middleware=middleware()[1:])) as broker:

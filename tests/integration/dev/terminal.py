@@ -1,4 +1,4 @@
-"""``actors dev`` in a terminal of its own."""
+"""A command in a terminal of its own, such as ``actors dev``."""
 
 import fcntl
 import os
@@ -8,8 +8,9 @@ import struct
 import subprocess
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from tests.integration.dev.session import Session
 
@@ -19,21 +20,21 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Terminal:
-    """A pseudo-terminal whose foreground process group is that of ``actors dev``.
+    """A pseudo-terminal whose foreground process group is that of a command.
 
     Attributes:
         process: what runs in it.
     """
 
-    def __init__(self, session: Session, *options: str) -> None:
+    def __init__(self, command: Sequence[str], *, folder: Path, env: Mapping[str, str]) -> None:
         ours, theirs = pty.openpty()
         self._ours = os.fdopen(ours, "r+b", buffering=0)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.process = subprocess.Popen(
-            session.command(*options),
-            cwd=session.folder,
+            command,
+            cwd=folder,
             # Where these are set they count for more than the terminal's own size.
-            env=session.env | {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)},
+            env={**env, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -73,7 +74,7 @@ class Terminal:
 @contextmanager
 def in_terminal(session: Session, *options: str) -> Iterator[Terminal]:
     """Run ``actors dev`` in a terminal for the block."""
-    terminal = Terminal(session, *options)
+    terminal = Terminal(session.command(*options), folder=session.folder, env=session.env)
     try:
         yield terminal
     finally:

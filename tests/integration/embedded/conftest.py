@@ -16,6 +16,7 @@ from actors.assembly import swap_store
 from actors.brokers.broker import Broker
 from actors.brokers.sqlite import SCHEMA, SqliteEngine, SqliteOptions
 from actors.decorator import Actor
+from actors.fleet.sqlite import SCHEMA as FLEET_SCHEMA
 from middleware.stores.sqlite import SCHEMA as STORE_SCHEMA
 from middleware.stores.sqlite import SqliteFile, SqliteStore
 from tests.unit.brokers.sqlite.table import Table
@@ -33,7 +34,9 @@ def open_file(tmp_path: Path) -> Iterator[Callable[..., SqliteFile]]:
     with ExitStack() as stack:
 
         def opened(*, timeout_s: float = 10.0) -> SqliteFile:
-            file = SqliteFile(tmp_path / "actors.db", schema=[*STORE_SCHEMA, *SCHEMA], timeout_s=timeout_s)
+            file = SqliteFile(
+                tmp_path / "actors.db", schema=[*STORE_SCHEMA, *SCHEMA, *FLEET_SCHEMA], timeout_s=timeout_s
+            )
             return stack.enter_context(closing(file))
 
         yield opened

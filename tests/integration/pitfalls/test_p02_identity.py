@@ -44,3 +44,13 @@ def test_p02_a_worker_elsewhere_shows_as_queues_without_consumer(project: Projec
         assert "start line" in consumers["default"]["advice"]
         check = project.json("check", "--connect")["identity"]
         assert identity_of(log.read_text())["queue_prefix"] != check["queue_prefix"]
+
+
+def test_p02_check_compares_what_live_workers_use_with_what_it_does(project: Project) -> None:
+    with project.worker():
+        alike = project.findings("workers")
+        assert (alike["all"]["status"], alike["all"]["what"].partition(",")[0]) == ("ok", "1 worker")
+        classic = project.findings("workers", ACTORS_QUEUE_TYPE="classic")
+    [(_, found)] = classic.items()
+    assert found["status"] == "warning"
+    assert found["what"] == "has the queue type quorum, and this process classic"

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+import actors.fleet.redis
 import middleware.stores.redis
 
-FILES = sorted((Path(middleware.stores.redis.__file__).parent / "lua").glob("*.lua"))
+MODULES = (actors.fleet.redis, middleware.stores.redis)
+FILES = sorted(file for module in MODULES for file in (Path(str(module.__file__)).parent / "lua").glob("*.lua"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
