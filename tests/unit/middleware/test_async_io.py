@@ -73,14 +73,16 @@ def loop() -> Iterator[LoopThread]:
 
 
 def test_an_interrupt_more_does_not_end_the_wait_for_a_coroutine(loop: LoopThread) -> None:
-    started, ended, raised = threading.Event(), threading.Event(), list[BaseException]()
+    started, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+    raised: list[BaseException] = []
 
     async def clean_up() -> None:
         try:
             started.set()
             await asyncio.sleep(60)
         finally:
-            await asyncio.sleep(0.3)
+            while not may_end.is_set():
+                await asyncio.sleep(0.01)
             ended.set()
 
     def attempt() -> None:
@@ -96,6 +98,7 @@ def test_an_interrupt_more_does_not_end_the_wait_for_a_coroutine(loop: LoopThrea
     for _ in range(3):
         raise_thread_exception(thread.ident, Shutdown)
         time.sleep(0.05)
+    may_end.set()
     thread.join(20)
 
     assert [type(each) for each in raised] == [Shutdown]
