@@ -3,11 +3,11 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+
+from tests.warm import warm
 
 STOP_S = 20.0
 
@@ -29,15 +29,7 @@ class Replica:
     ) -> None:
         self._log_file = log_file
         self.is_frozen = False
-        with log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=folder,
-                env={**os.environ, **env},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = warm().start(*command, env={**os.environ, **env}, log=log_file, cwd=folder)
 
     @property
     def runs(self) -> bool:
@@ -65,13 +57,13 @@ class Replica:
 
     def kill(self) -> None:
         if self.runs:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill_group()
             self._process.wait(STOP_S)
 
     def freeze(self) -> None:
         self.is_frozen = True
         os.killpg(self._process.pid, signal.SIGSTOP)
-        os.waitpid(self._process.pid, os.WUNTRACED)
+        self._process.wait_until_stopped()
 
     def thaw(self) -> None:
         os.killpg(self._process.pid, signal.SIGCONT)

@@ -6,14 +6,11 @@ import json
 import logging
 import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,6 +24,7 @@ from services.deadline import until
 from tests.faults.journal import Journal
 from tests.faults.worker import Worker
 from tests.integration.migrating.site import Site, soon
+from tests.warm import warm
 
 log = logging.getLogger(__name__)
 
@@ -42,25 +40,17 @@ class Mover:
     """An ``actors migrate`` process."""
 
     def __init__(self, site: Site, env: dict[str, str], log_file: Path) -> None:
-        command = [sys.executable, "-m", "actors", "migrate", "--from", site.url, "--json"]
-        to = ["--to", site.settings.broker_url[0], "--store", site.settings.store_url]
+        command = ("-m", "actors", "migrate", "--from", site.url, "--json")
+        to = ("--to", site.settings.broker_url[0], "--store", site.settings.store_url)
         self._log_file = log_file
-        with log_file.open("wb") as stream:
-            self._process = subprocess.Popen(
-                [*command, *to],
-                env={**os.environ, **env},
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._process = warm().start(*command, *to, env={**os.environ, **env}, log=log_file)
 
     @property
     def runs(self) -> bool:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill_group()
         self._process.wait(20)
 
     def told(self) -> dict[str, object]:

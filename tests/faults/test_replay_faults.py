@@ -3,8 +3,6 @@
 import logging
 import os
 import random
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,7 @@ from actors.brokers.topology import QueueType
 from services.deadline import until
 from tests.faults.conftest import Deploy
 from tests.faults.deployment import Deployment
+from tests.warm import warm
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +40,7 @@ class Replayer:
 
     def __init__(self, site: Deployment, log_file: Path) -> None:
         self._log_file = log_file
-        with log_file.open("wb") as stream:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM], env={**os.environ, **site._env}, stdout=stream, stderr=stream
-            )
+        self._process = warm().start("-c", PROGRAM, env={**os.environ, **site._env}, log=log_file)
 
     def has_begun(self) -> bool:
         return b"began" in self._log_file.read_bytes() or self.has_ended()

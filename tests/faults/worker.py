@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from services.deadline import until
+from tests.warm import warm
 
 START_S = 30.0
 STOP_S = 20.0
@@ -23,12 +22,9 @@ class Worker:
     """
 
     def __init__(self, module: str, env: Mapping[str, str], log_file: Path) -> None:
-        command = [str(Path(sys.executable).parent / "dramatiq"), "actors", module, "-p", "1", "-t", "8"]
+        command = ("-m", "dramatiq", "actors", module, "-p", "1", "-t", "8")
         self._log_file = log_file
-        with log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env={**os.environ, **env}, stdout=log, stderr=log, start_new_session=True
-            )
+        self._process = warm().start(*command, env={**os.environ, **env}, log=log_file)
 
     @property
     def group(self) -> int:
@@ -52,13 +48,13 @@ class Worker:
     def kill(self) -> None:
         """SIGKILL the command and its processes, as the machine's death would; one that has ended stays so."""
         if self._process.poll() is None:
-            os.killpg(self.group, signal.SIGKILL)
+            self._process.kill_group()
             self._process.wait(STOP_S)
 
     def freeze(self) -> None:
         """SIGSTOP the command and its processes."""
         os.killpg(self.group, signal.SIGSTOP)
-        os.waitpid(self.group, os.WUNTRACED)
+        self._process.wait_until_stopped()
 
     def thaw(self) -> None:
         os.killpg(self.group, signal.SIGCONT)

@@ -2,12 +2,10 @@
 
 import json
 import os
-import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -104,23 +102,14 @@ class Project:
     @contextmanager
     def _process(self, arguments: Sequence[str], env: dict[str, str], *, status: int) -> Iterator[Path]:
         log = self.folder / f"{len(list(self.folder.glob('*.log')))}.log"
-        with log.open("w") as stream:
-            process = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=self.folder,
-                env=self.env | env,
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
-            )
+        process = warm().start(*arguments, env=self.env | env, log=log, cwd=self.folder)
         try:
             yield log
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
             assert process.wait(20) == status, log.read_text()
         finally:
             # Where the block has raised, its children are there too.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            process.kill_group()
             process.wait()
 
     @contextmanager

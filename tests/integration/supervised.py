@@ -1,15 +1,12 @@
 """A worker that is started again whenever it dies, as a supervisor does."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from services.deadline import until
 from tests.integration.project import Project
+from tests.warm import Forked, warm
 
 
 class Supervised:
@@ -24,7 +21,7 @@ class Supervised:
         self.log = project.folder / "supervised.log"
         self.deaths: list[int] = []
         self._project = project
-        self._command = [sys.executable, "-m", "dramatiq", *arguments, "--processes", "1", "--threads", "2"]
+        self._command = ("-m", "dramatiq", *arguments, "--processes", "1", "--threads", "2")
         self._env = project.env | env
         self._is_stopping = False
         self._changing = threading.Lock()
@@ -40,8 +37,7 @@ class Supervised:
             self._process.terminate()
             assert self._process.wait(20) == 0, self.log.read_text()
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill_group()
             self._thread.join()
 
     def _restart(self) -> None:
@@ -53,11 +49,8 @@ class Supervised:
                 self.deaths.append(status)
                 self._process = self._start()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                self._command, cwd=self._project.folder, env=self._env, stdout=log, stderr=log, start_new_session=True
-            )
+    def _start(self) -> Forked:
+        return warm().start(*self._command, env=self._env, log=self.log, cwd=self._project.folder)
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """`actors delayed` beside real workers."""
 
 import json
-import subprocess
-import sys
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 import services
 from services.deadline import until
 from tests.integration.project import Project
+from tests.warm import warm
 
 NOWHERE_AMQP = "amqp://guest:secret@127.0.0.1:1/"
 
@@ -132,15 +131,13 @@ class Slow(walk.Peek):
 walk.Peek = Slow
 main()
 """
-    command = [sys.executable, "-c", program, "delayed", "list"]
-    process = subprocess.Popen(command, cwd=shop.folder, env=shop.env, stdout=subprocess.PIPE)
-    assert process.stdout is not None
+    log = shop.folder / "killed.log"
+    process = warm().start("-c", program, "delayed", "list", env=shop.env, log=log, cwd=shop.folder)
     try:
-        assert process.stdout.readline() == b"in hand\n"
+        until(lambda: "in hand" in log.read_text(), seconds=30, what="messages in hand")
         until(lambda: unacked(rabbitmq_server, shop) > 0, seconds=10, what="RabbitMQ's count of what is in hand")
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
     until(lambda: unacked(rabbitmq_server, shop) == 0, seconds=10, what="all of it given back")
     assert len(listed(shop)) == 51

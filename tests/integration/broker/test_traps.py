@@ -1,12 +1,12 @@
 """Each trap that plain Dramatiq has on RabbitMQ, sprung on our broker."""
 
 import json
-import subprocess
-import sys
+import os
 import textwrap
 import threading
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import dramatiq
@@ -20,6 +20,7 @@ from actors.errors import EnqueueError
 from middleware import Retries
 from services.deadline import until
 from tests.integration.broker.conftest import Declare, MakeBroker, RunWorker, full
+from tests.warm import warm
 
 
 def ready(broker: RabbitmqBroker, queue: str = "default") -> int:
@@ -174,7 +175,8 @@ def test_a_producer_that_exits_at_once_has_sent_what_it_sent(
             job.send(number)
         os._exit(0)
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
+    done = warm().run("-c", textwrap.dedent(program), cwd=Path.cwd(), env=os.environ, timeout_s=60)
+    assert done.returncode == 0, done.stderr
     broker = make_broker()
     broker.declare_queue("default")
     assert ready(broker) == 500

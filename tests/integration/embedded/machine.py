@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -57,9 +55,7 @@ class Machine:
 
     def python(self, code: str, **env: str) -> str:
         """What the code prints; it must end with status 0."""
-        ended = subprocess.run(
-            [sys.executable, "-c", code], cwd=self.folder, env=self.project.env | env, capture_output=True, text=True
-        )
+        ended = self.project.python("-c", code, **env)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
 

@@ -245,7 +245,7 @@ def main(command: str, folder: str, *arguments: str) -> None:
     elif command == "work":
         with Site(home).working(threads=4):
             say("ready")
-            sys.stdin.read()
+            signal.pause()
     else:
         site = Site(home)
         say("ready")

@@ -3,16 +3,16 @@
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from services.deadline import until
 from tests.integration.embedded.machine import Machine
+from tests.warm import warm
 
 SEND = "from shop_tasks import charge; print(charge.send(42).get_result(block=True, timeout=20_000))"
 
@@ -51,14 +51,7 @@ def test_with_nothing_set_jobs_run_without_a_server_and_where_they_are_is_said_l
 
 def test_in_production_a_worker_that_is_told_of_no_broker_does_not_start(machine: Machine) -> None:
     del machine.project.env["ACTORS_BROKER_URL"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "dramatiq", "actors", "--processes", "1"],
-        cwd=machine.folder,
-        env=machine.project.env | {"ACTORS_ENV": "production"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    ended = machine.project.python("-m", "dramatiq", "actors", "--processes", "1", ACTORS_ENV="production")
     assert ended.returncode != 0
     assert "ACTORS_ENV=production and no ACTORS_BROKER_URL" in ended.stderr
     assert not (machine.folder / "actors.db").exists()
@@ -78,15 +71,14 @@ def test_what_is_sent_within_a_transaction_of_the_application_is_a_part_of_it(ma
 
 def test_the_job_of_a_worker_that_is_killed_runs_again_and_knows(machine: Machine) -> None:
     env = {"ACTORS_IDEMPOTENCY_LEASE_MS": "1000"}
-    command = [sys.executable, "-m", "dramatiq", "actors", "--processes", "1", "--threads", "1"]
-    killed = subprocess.Popen(
-        command, cwd=machine.folder, env=machine.project.env | env, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    command = ("-m", "dramatiq", "actors", "--processes", "1", "--threads", "1")
+    log = machine.folder / "killed.log"
+    killed = warm().start(*command, env=machine.project.env | env, log=log, cwd=machine.folder)
     try:
         machine.python("from shop_tasks import hold; hold.send(1)", **env)
         until(lambda: machine.ran("hold"), seconds=30, what="its start")
     finally:
-        os.killpg(killed.pid, signal.SIGKILL)
+        killed.kill_group()
         killed.wait()
     with machine.worker(**env):
         until(lambda: machine.left() == 0, seconds=40, what="the end of the job")
@@ -98,10 +90,9 @@ def test_each_tick_runs_once_though_the_leader_is_killed(machine: Machine) -> No
         return int(machine.leader()["replica"].rpartition(":")[2])
 
     with machine.worker(), machine.worker():
-        schedulers = [
-            subprocess.Popen([sys.executable, "-m", "periodic"], cwd=machine.folder, env=machine.project.env)
-            for _ in range(3)
-        ]
+        logs = [machine.folder / f"scheduler-{number}.log" for number in range(3)]
+        start = partial(warm().start, "-m", "periodic", env=machine.project.env, cwd=machine.folder)
+        schedulers = [start(log=log) for log in logs]
         try:
             for enough in (5, 15):
                 until(lambda enough=enough: len(machine.ran("pulse")) >= enough, seconds=30, what="ticks")  # type: ignore[misc]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
+
+from tests.warm import warm
 
 MODULE = "tests.integration.embedded.interrupted"
 
 
 @pytest.mark.parametrize("command", ["replay", "discard", "restore", "cancel", "run-now"])
 def test_a_command_killed_between_any_two_statements_loses_and_doubles_nothing(command: str, tmp_path: Path) -> None:
-    arguments = [sys.executable, "-m", MODULE, command, str(tmp_path)]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=100, check=False)
+    done = warm().run("-m", MODULE, command, str(tmp_path), cwd=Path.cwd(), env=os.environ, timeout_s=100)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 8

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 
 from services.deadline import until
 from tests.integration.embedded.mortal import LEASE_MS, Site, dead, left, noted
+from tests.warm import Completed, Forked, warm
 
 MODULE = "tests.integration.embedded.mortal"
 
@@ -46,21 +46,24 @@ def assert_equal(folder: Path, *, in_flight: int) -> None:
     assert left(folder) == 0
 
 
+def run(what: str, folder: Path, *arguments: str, timeout_s: float) -> Completed:
+    command = ("-m", MODULE, what, str(folder), *arguments)
+    done = warm().run(*command, cwd=Path.cwd(), env=os.environ, timeout_s=timeout_s)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 @contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", MODULE, *arguments]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-def started(stack: ExitStack, *arguments: str) -> subprocess.Popen[str]:
-    running = stack.enter_context(process(*arguments))
-    assert running.stdout is not None
-    assert running.stdout.readline() == "ready\n"
-    return running
+def process(what: str, folder: Path, *arguments: str) -> Iterator[Forked]:
+    """Run it for the block, which begins when it is ready."""
+    log = folder / f"{len(list(folder.glob('*.log')))}.log"
+    running = warm().start("-m", MODULE, what, str(folder), *arguments, env=os.environ, log=log)
+    try:
+        until(lambda: "ready" in log.read_text(), seconds=30, what="a process")
+        yield running
+    finally:
+        running.kill()
+        running.wait(10)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +73,7 @@ def started(stack: ExitStack, *arguments: str) -> subprocess.Popen[str]:
 def test_a_process_killed_between_any_two_statements_loses_and_doubles_nothing(
     first: int, step: int, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", MODULE, "lives", str(tmp_path), str(first), str(step)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=850)
+    done = run("lives", tmp_path, str(first), str(step), timeout_s=850)
 
     homes = sorted(tmp_path.iterdir(), key=lambda home: int(home.name))
     assert len(homes) == int(done.stdout) + 1 > 5
@@ -92,10 +94,11 @@ def test_a_process_killed_between_any_two_statements_loses_and_doubles_nothing(
 def test_what_is_killed_again_and_again_loses_and_doubles_nothing(victims: tuple[str, ...], tmp_path: Path) -> None:
     rounds = 4
     with ExitStack() as stack:
-        running: dict[str, subprocess.Popen[str]] = {}
+        running: dict[str, Forked] = {}
 
         def start(name: str, number: int) -> None:
-            running[name] = started(stack, name, str(tmp_path), *([f"p{number}"] if name == "send" else []))
+            arguments = [f"p{number}"] if name == "send" else []
+            running[name] = stack.enter_context(process(name, tmp_path, *arguments))
 
         for name in ("send", "work"):
             start(name, 0)
@@ -115,9 +118,7 @@ def test_what_is_killed_again_and_again_loses_and_doubles_nothing(victims: tuple
 
 def test_what_a_killed_worker_had_runs_one_lease_later(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    with process("work", str(tmp_path)) as worker:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
+    with process("work", tmp_path) as worker:
         for number in range(50):
             site.send(f"job-{number}")
         worker.kill()
@@ -131,8 +132,7 @@ def test_what_a_killed_worker_had_runs_one_lease_later(tmp_path: Path) -> None:
 
 
 def test_a_disk_without_room_refuses_sends_stops_no_worker_and_loses_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", MODULE, "starve", str(tmp_path)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    done = run("starve", tmp_path, timeout_s=120)
 
     assert int(done.stdout) == 3
     assert_equal(tmp_path, in_flight=0)

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 import services
 from services.deadline import until
 from tests.integration.project import Project
+from tests.warm import warm
 
 TICKING = """
     from actors import actor
@@ -22,14 +22,7 @@ TICKING = """
 
 def run(project: Project, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the command, which ends by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "periodic", *arguments],
-        cwd=project.folder,
-        env=project.env | {"ACTORS_MODULES": ""} | env,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    return project.python("-m", "periodic", *arguments, **{"ACTORS_MODULES": "", **env})
 
 
 def wait_until_it_leads(log: Path) -> None:
@@ -87,10 +80,7 @@ def test_the_modules_of_the_settings_are_enough_also_if_all_schedules_are_to_be_
 def test_sigint_ends_it_as_sigterm_does(project: Project) -> None:
     project.write("ticking", TICKING)
     log = project.folder / "sigint.log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "periodic", "ticking"], cwd=project.folder, env=project.env, stderr=stream
-        )
+    process = warm().start("-m", "periodic", "ticking", env=project.env, log=log, cwd=project.folder)
     wait_until_it_leads(log)
     process.send_signal(signal.SIGINT)
 

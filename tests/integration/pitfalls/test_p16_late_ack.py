@@ -1,9 +1,5 @@
 """Pitfall 16: an early ack loses what a crash interrupts; a late one, with a large prefetch, doubles the rest."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +11,7 @@ from middleware.stores import pages
 from middleware.stores.redis import RedisStore
 from services.deadline import until
 from tests.integration.project import Project
+from tests.warm import Forked, warm
 
 TASKS = """
     import time
@@ -45,23 +42,16 @@ ENV = {"ACTORS_MODULES": "shop_tasks,crash_tasks", "ACTORS_IDEMPOTENCY_LEASE_MS"
 
 
 @contextmanager
-def worker_group(project: Project, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker_group(project: Project, **env: str) -> Iterator[Forked]:
     """A worker of one thread, whose process group is its own, to kill and to freeze; killed at the end."""
     before = project.consumers(**env)
-    with (project.folder / "killed.log").open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dramatiq", "actors", "--processes", "1", "--threads", "1"],
-            cwd=project.folder,
-            env=project.env | env,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    command = ("-m", "dramatiq", "actors", "--processes", "1", "--threads", "1")
+    process = warm().start(*command, env=project.env | env, log=project.folder / "killed.log", cwd=project.folder)
     try:
         until(lambda: project.consumers(**env) == before + 2, seconds=30, what="the worker's consumers")
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill_group()
         process.wait()
         until(lambda: project.consumers(**env) <= before, seconds=20, what="RabbitMQ to notice")
 

@@ -3,10 +3,9 @@
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from middleware.stores.redis import RedisStore
 from services.deadline import until
 from tests.integration.pitfalls.test_p16_late_ack import is_empty, worker_group
 from tests.integration.project import Project
+from tests.warm import warm
 
 TASKS = """
     import time
@@ -135,17 +135,11 @@ def record(project: Project) -> Record:
 
 def test_p27_the_stock_of_an_order_is_taken_once_and_all_who_asked_get_the_result(stock: Project) -> None:
     with worker_group(stock, **ENV), worker_group(stock, **ENV):
-        requests = [
-            subprocess.Popen(
-                [sys.executable, "-c", CHECKOUT],
-                cwd=stock.folder,
-                env=stock.env | ENV,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(4)
-        ]
-        results = [request.communicate(timeout=60)[0].strip() for request in requests]
+        logs = [stock.folder / f"request-{number}.log" for number in range(4)]
+        start = partial(warm().start, "-c", CHECKOUT, env=stock.env | ENV, cwd=stock.folder)
+        requests = [start(log=log) for log in logs]
+        assert [request.wait(60) for request in requests] == [0] * 4
+        results = [log.read_text().splitlines()[-1] for log in logs]
 
     [(order, pieces, fence, _)] = taken(stock)
     assert (order, pieces) == ("42", "3")

@@ -1,9 +1,9 @@
 """Messages come in time, whatever is looked at, and whichever relay goes."""
 
-import subprocess
-import sys
+import os
 import textwrap
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from services.deadline import until
 from tests.integration.broker.conftest import MakeBroker
 from tests.integration.broker.delayed.conftest import Looking, StartRelay
 from tests.integration.broker.relays import HOUR_HOLD_MS, HOUR_MS, contents, hold, kept, listens, ready
+from tests.warm import warm
 
 
 def test_what_a_relay_kept_is_not_held_up_by_what_was_looked_at_when_that_relay_dies(
@@ -142,7 +143,7 @@ def test_a_relay_that_has_room_gets_what_is_new_and_not_a_look(
 
 
 def test_a_look_that_is_killed_gives_back_what_it_had_in_hand(
-    make_broker: MakeBroker, looking: Looking, channel: Any, queue_type: str
+    make_broker: MakeBroker, looking: Looking, channel: Any, queue_type: str, tmp_path: Path
 ) -> None:
     broker = make_broker(queue_type=queue_type, middleware=[])
     broker.engine.declarations.holds()
@@ -166,11 +167,10 @@ def test_a_look_that_is_killed_gives_back_what_it_had_in_hand(
         with Admin(Nodes({list(options.nodes.urls)!r}), timeout_s=10) as admin:
             Walk(admin, topology, depth=100).go(LIST, see)
     """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"in hand\n"
+    log = tmp_path / "killed.log"
+    process = warm().start("-c", textwrap.dedent(program), env=os.environ, log=log)
+    until(lambda: "in hand" in log.read_text(), seconds=30, what="messages in hand")
     process.kill()
     process.wait()
-    process.stdout.close()
     until(lambda: len(looking(broker).look().messages) == 40, seconds=10, what="all of them again")
     assert contents(channel.connection, broker.engine.options.topology) == before
