@@ -181,8 +181,7 @@ class Deployment:
 
     def unacked(self, server: RabbitMQ) -> dict[str, int]:
         """Return what is delivered and not acked, by queue; exact for classic queues, seconds old for others."""
-        rows = [line.split("\t") for line in server.ctl("list_queues", "name", "messages_unacknowledged").splitlines()]
-        return {name: int(count) for name, count in rows if name in self._queues and int(count)}
+        return {name: count for name, count in server.unacked().items() if name in self._queues and count}
 
     def flush_store(self) -> None:
         """Let Redis lose everything."""

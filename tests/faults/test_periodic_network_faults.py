@@ -87,7 +87,7 @@ def test_each_tick_is_enqueued_once_though_the_network_of_the_leader_fails(
 def impatient_rabbitmq() -> object:
     """A RabbitMQ whose consumer timeout is 3 s, where half an hour is usual."""
     with services.rabbitmq({"consumer_timeout": "3000"}) as server:
-        server.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 500).")
+        server.evaluate("application:set_env(rabbit, channel_tick_interval, 500).")
         yield server
 
 

@@ -17,7 +17,7 @@ NOWHERE_REDIS = "redis://:secret@127.0.0.1:1/0"
 
 
 def names(rabbitmq_server: services.RabbitMQ, prefix: str) -> set[str]:
-    return {name for name in rabbitmq_server.ctl("list_queues", "name").splitlines() if name.startswith(prefix)}
+    return {name for name in rabbitmq_server.messages() if name.startswith(prefix)}
 
 
 def publish_one(project: Project, queue: Queue) -> None:
@@ -107,14 +107,9 @@ def test_a_user_without_rights_is_told_what_it_lacks(
     project: Project, rabbitmq_server: services.RabbitMQ, prefix: str
 ) -> None:
     project.actors("send", "charge", "--args", "[1]")
-    rabbitmq_server.ctl("add_user", prefix, "secret")
-    rabbitmq_server.ctl("set_permissions", prefix, "nothing", "nothing", "nothing")
-    url = project.env["ACTORS_BROKER_URL"].replace("guest:guest", f"{prefix}:secret")
-    try:
+    with rabbitmq_server.user(prefix, configure="nothing", write="nothing", read="nothing") as url:
         found = project.findings("rabbitmq", status=3, ACTORS_BROKER_URL=url)
         ended = project.actors("send", "charge", "--args", "[1]", ACTORS_BROKER_URL=url)
-    finally:
-        rabbitmq_server.ctl("delete_user", prefix)
     assert [each["status"] for each in found.values()] == ["error"]
     assert "ACCESS_REFUSED" in found.popitem()[1]["what"]
     assert ended.returncode == 3

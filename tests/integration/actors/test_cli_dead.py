@@ -195,13 +195,8 @@ def test_a_user_without_rights_is_told_what_it_lacks(
     rabbitmq_shop: Shop, rabbitmq_server: services.RabbitMQ, prefix: str
 ) -> None:
     rabbitmq_shop.bury([buried("default", "charge", 1, ValueError("refused"))])
-    rabbitmq_server.ctl("add_user", prefix, "secret")
-    rabbitmq_server.ctl("set_permissions", prefix, "nothing", "nothing", "nothing")
-    url = rabbitmq_shop.env["ACTORS_BROKER_URL"].replace("guest:guest", f"{prefix}:secret")
-    try:
+    with rabbitmq_server.user(prefix, configure="nothing", write="nothing", read="nothing") as url:
         ended = rabbitmq_shop.actors("dead", "list", ACTORS_BROKER_URL=url)
-    finally:
-        rabbitmq_server.ctl("delete_user", prefix)
     assert (ended.returncode, ended.stdout) == (3, "")
     assert "ACCESS_REFUSED" in ended.stderr
 

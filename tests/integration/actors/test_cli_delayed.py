@@ -32,8 +32,7 @@ def listed(project: Project, *arguments: str, **env: str) -> list[dict[str, Any]
 
 
 def unacked(server: services.RabbitMQ, project: Project) -> int:
-    rows = [line.split("\t") for line in server.ctl("list_queues", "name", "messages_unacknowledged").splitlines()]
-    return sum(int(number) for name, number in rows if name.startswith(project.prefix))
+    return sum(number for name, number in server.unacked().items() if name.startswith(project.prefix))
 
 
 def test_the_list_is_the_same_beside_any_number_of_workers(shop: Project, rabbitmq_server: services.RabbitMQ) -> None:
@@ -107,13 +106,8 @@ def test_a_rabbitmq_that_is_away_ends_a_command_with_one_line_and_3(project: Pro
 def test_a_user_without_rights_is_told_what_it_lacks(
     shop: Project, rabbitmq_server: services.RabbitMQ, prefix: str
 ) -> None:
-    rabbitmq_server.ctl("add_user", prefix, "secret")
-    rabbitmq_server.ctl("set_permissions", prefix, "nothing", "nothing", "nothing")
-    url = shop.env["ACTORS_BROKER_URL"].replace("guest:guest", f"{prefix}:secret")
-    try:
+    with rabbitmq_server.user(prefix, configure="nothing", write="nothing", read="nothing") as url:
         ended = shop.actors("delayed", "list", ACTORS_BROKER_URL=url)
-    finally:
-        rabbitmq_server.ctl("delete_user", prefix)
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.startswith(f"Error: amqp://{prefix}:***@")
     assert "ACCESS_REFUSED" in ended.stderr

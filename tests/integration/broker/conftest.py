@@ -117,12 +117,8 @@ def run_worker() -> Iterator[RunWorker]:
 @contextmanager
 def full(server: services.RabbitMQ, prefix: str, pattern: str) -> Iterator[None]:
     """Let the classic queues whose names go on with *pattern* after *prefix* refuse messages for the block."""
-    definition = '{"max-length":0,"overflow":"reject-publish"}'
-    server.ctl("set_policy", prefix, f"^{prefix}\\.{pattern}", definition, "--apply-to", "queues")
-    try:
+    with server.policy(f"^{prefix}\\.{pattern}", '{"max-length":0,"overflow":"reject-publish"}'):
         yield
-    finally:
-        server.ctl("clear_policy", prefix)
 
 
 @pytest.fixture

@@ -36,8 +36,7 @@ def holds_of(server: services.RabbitMQ, prefix: str) -> int:
 
 
 def unacked(server: services.RabbitMQ, queue: str) -> int:
-    rows = [line.split("\t") for line in server.ctl("list_queues", "name", "messages_unacknowledged").splitlines()]
-    return next(int(messages) for name, messages in rows if name == queue)
+    return server.unacked()[queue]
 
 
 def test_a_tag_of_an_earlier_channel_acks_nothing(make_broker: MakeBroker, declare: Declare, queue_type: str) -> None:

@@ -165,11 +165,7 @@ def test_what_an_old_worker_had_in_memory_is_taken_over_when_it_is_killed(
         ran: list[int] = []
         declare(broker, ran.append, actor_name="job")
         run_worker(broker)
-        until(
-            lambda: f"{dq}\t40" in rabbitmq_server.ctl("list_queues", "name", "messages_unacknowledged"),
-            seconds=10,
-            what="the old worker keeps all of them",
-        )
+        until(lambda: rabbitmq_server.unacked()[dq] == 40, seconds=10, what="the old worker keeps all of them")
         # When the old one is killed
         old.kill()
         old.wait()
@@ -261,16 +257,12 @@ def test_a_delay_queue_that_may_not_be_read_does_not_stop_the_relay(
     plain.send(1)
     broker = make_broker(middleware=[])
     broker.declare_queue("default", ensure=True)
-    rabbitmq_server.ctl("add_user", prefix, "secret")
     rights = rf"^(?!.*\.DQ$)({prefix}|amq\.default).*"
-    rabbitmq_server.ctl("set_permissions", prefix, rights, rights, rights)
-    try:
-        limited = make_broker(middleware=[], url=broker_url.replace("guest:guest", f"{prefix}:secret"))
+    with rabbitmq_server.user(prefix, configure=rights, write=rights, read=rights) as url:
+        limited = make_broker(middleware=[], url=url)
         limited.declare_queue("default")
         with running_relay(limited) as relay:
             broker.enqueue(dramatiq.Message("default", "job", (), {}, {}), delay=300)
             until(lambda: broker.get_queue_message_counts("default")[0] == 1, seconds=10, what="our delayed message")
             assert relay._session.last_error is None
-    finally:
-        rabbitmq_server.ctl("delete_user", prefix)
     assert messages_in(rabbitmq_server, f"{prefix}.default.DQ") == 1

@@ -154,15 +154,12 @@ def test_what_a_full_queue_refuses_stays_in_the_file(
 ) -> None:
     monkeypatch.setattr(moving, "BATCH", 50)
     site.to.engine.ensure("full")
-    rabbitmq_server.ctl("set_policy", prefix, f"^{prefix}\\.full", '{"max-length": 20}', "--apply-to", "queues")
-    try:
+    with rabbitmq_server.policy(f"^{prefix}\\.full", '{"max-length": 20}'):
         sent = site.send(*range(120), queue="full")
         with pytest.raises(ConnectionFailed, match=r"refuses messages .*full.*still in the file"):
             site.move()
         there = site.take(site.topology.work("full"))
         assert len(there) + site.left() == 120
-    finally:
-        rabbitmq_server.ctl("clear_policy", prefix)
 
     assert site.move().is_over
 
@@ -175,20 +172,17 @@ def test_a_full_queue_s_refusals_are_not_taken_for_moved_by_who_comes_next(
 ) -> None:
     monkeypatch.setattr(moving, "BATCH", 50)
     site.to.engine.ensure("full")
-    rabbitmq_server.ctl("set_policy", prefix, f"^{prefix}\\.full", '{"max-length": 20}', "--apply-to", "queues")
-    sent = site.send(*range(120), queue="full")
 
     def die(*_: object) -> None:
         raise Cut
 
-    try:
+    with rabbitmq_server.policy(f"^{prefix}\\.full", '{"max-length": 20}'):
+        sent = site.send(*range(120), queue="full")
         # Given one that is killed when it hears of the refusals
-        monkeypatch.setattr(moving.Moving, "_refused", die)
-        with pytest.raises(Cut):
-            site.move()
-    finally:
-        monkeypatch.undo()
-        rabbitmq_server.ctl("clear_policy", prefix)
+        with monkeypatch.context() as killing:
+            killing.setattr(moving.Moving, "_refused", die)
+            with pytest.raises(Cut):
+                site.move()
 
     report = site.move()
 

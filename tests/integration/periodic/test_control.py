@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -342,18 +343,15 @@ def test_a_replica_that_may_not_listen_enqueues_all_the_same(
     rabbitmq_server: services.RabbitMQ, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     pattern = f"^(amq\\.|{prefix}\\.(?!scheduler)).*"
-    rabbitmq_server.ctl("add_user", prefix, "secret")
-    rabbitmq_server.ctl("set_permissions", prefix, pattern, ".*", ".*")
-    site = OperatedSite(rabbitmq_server.url.replace("guest:guest", f"{prefix}:secret"), prefix, "quorum")
-    try:
+    with (
+        rabbitmq_server.user(prefix, configure=pattern, write=".*", read=".*") as url,
+        closing(OperatedSite(url, prefix, "quorum")) as site,
+    ):
         with site.leading(schedule()) as leader:
             wait_for_ticks(leader, 5)
             assert leader.status.role is Role.LEADING
         assert gaps(site.enqueued(), every_ms=50) == (0, 0)
         assert caplog.text.count("one can't be asked by operators: ACCESS_REFUSED") == 1
-    finally:
-        site.close()
-        rabbitmq_server.ctl("delete_user", prefix)
 
 
 def test_what_is_told_while_the_leader_ends_is_done_by_the_next(site: OperatedSite) -> None:

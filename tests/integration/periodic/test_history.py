@@ -174,19 +174,14 @@ def test_a_user_who_may_not_keep_records_runs_jobs_all_the_same(
     make_broker: MakeBroker, rabbitmq_server: services.RabbitMQ, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     pattern = f"^(amq\\.|{prefix}\\.(?!periodic)).*"
-    rabbitmq_server.ctl("add_user", prefix, "secret")
-    rabbitmq_server.ctl("set_permissions", prefix, pattern, ".*", ".*")
-    url = rabbitmq_server.url.replace("guest:guest", f"{prefix}:secret")
-    workshop = Workshop(make_broker(url=url))
     ran: list[int] = []
-    job = workshop.declare(ran.append)
-    try:
+    with rabbitmq_server.user(prefix, configure=pattern, write=".*", read=".*") as url:
+        workshop = Workshop(make_broker(url=url))
+        job = workshop.declare(ran.append)
         for number in range(5):
             workshop.send(job, number, time=f"2030-01-01T09:00:{number:02}+00:00")
         with workshop.working(threads=1):
             until(lambda: len(ran) == 5 and workshop.left == (0, 0), seconds=30, what="all jobs")
-    finally:
-        rabbitmq_server.ctl("delete_user", prefix)
     assert [record for record in caplog.messages if "runs of ticks are not recorded for 60 s" in record]
     assert caplog.text.count("runs of ticks are not recorded") == 1
 

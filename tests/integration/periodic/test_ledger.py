@@ -23,12 +23,8 @@ from tests.integration.periodic.site import Site, gaps, now, schedule, wait_for_
 @contextmanager
 def full(server: services.RabbitMQ, queue: Queue) -> Iterator[None]:
     """Let *queue* refuse messages for the block."""
-    definition = '{"max-length":0,"overflow":"reject-publish"}'
-    server.ctl("set_policy", queue.name, f"^{queue.name}$", definition, "--apply-to", "queues")
-    try:
+    with server.policy(f"^{queue.name}$", '{"max-length":0,"overflow":"reject-publish"}'):
         yield
-    finally:
-        server.ctl("clear_policy", queue.name)
 
 
 def test_a_work_queue_that_is_deleted_is_there_again_within_a_second(site: Site) -> None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import pytest
@@ -78,8 +79,8 @@ def test_a_clock_is_compared_again_when_its_queues_have_been_deleted(
     monkeypatch.setattr(skew, "ASK_EVERY_S", 1.0)
 
     def expiring() -> list[str]:
-        names = rabbitmq_server.ctl("list_queues", "name").splitlines()
-        return [name for name in names if name.startswith(f"{site.topology.prefix}.") and "expiring" in name]
+        own = f"{site.topology.prefix}."
+        return [name for name in rabbitmq_server.messages() if name.startswith(own) and "expiring" in name]
 
     with site.leading(schedule("a", 1_000)) as leader:
         until(lambda: leader.status.skew is not None, seconds=20, what="a measure")
@@ -96,19 +97,17 @@ def test_one_that_may_not_declare_queues_of_its_own_leads_without_a_word_on_its_
 ) -> None:
     monkeypatch.setattr(skew, "ASK_EVERY_S", 0.1)
     caplog.set_level(logging.WARNING)
-    rabbitmq_server.ctl("add_user", prefix, "secret")
-    rabbitmq_server.ctl("set_permissions", prefix, rf"^{prefix}\.(?!scheduler\.).*", ".*", ".*")
-    site = OperatedSite(rabbitmq_server.url.replace("guest:guest", f"{prefix}:secret"), prefix, "quorum")
-    try:
+    pattern = rf"^{prefix}\.(?!scheduler\.).*"
+    with (
+        rabbitmq_server.user(prefix, configure=pattern, write=".*", read=".*") as url,
+        closing(OperatedSite(url, prefix, "quorum")) as site,
+    ):
         with site.leading(schedule("a", 50)) as leader:
             until(lambda: "can't compare its clock" in caplog.text, seconds=20, what="a warning")
             wait_for_ticks(leader, 10)
             assert leader.status.skew is None
             assert all(check.ok for check in ready(leader.status, time.monotonic()))
         assert caplog.text.count("can't compare its clock") == 1
-    finally:
-        site.close()
-        rabbitmq_server.ctl("delete_user", prefix)
 
 
 class Recorded(Status):

@@ -36,7 +36,7 @@ def hold_queues(server: services.RabbitMQ, prefix: str, column: str) -> dict[str
 
 
 def test_p04_delays_need_no_plugin(project: Project, rabbitmq_server: services.RabbitMQ) -> None:
-    assert "delayed_message" not in rabbitmq_server.ctl("eval", "rabbit_plugins:active().")
+    assert "delayed_message" not in rabbitmq_server.evaluate("rabbit_plugins:active().")
     sent_at = time.time()
     assert project.actors("send", "charge", "--args", "[1]", "--delay", "700ms").returncode == 0
     with project.worker():

@@ -8,6 +8,7 @@ import pytest
 
 import services
 from services import RabbitMQ
+from services.deadline import until
 
 AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
 
@@ -83,6 +84,26 @@ def test_messages_are_counted_as_they_are_now_those_in_hand_too(
             channel.basic_publish("", prefix, b"")
         channel.basic_get(prefix)
         assert private_rabbitmq.messages()[prefix] == 3
+        until(lambda: private_rabbitmq.unacked()[prefix] == 1, seconds=20, what="the count of what is in hand")
+
+
+def test_an_expression_is_evaluated_within_this_server_and_a_failing_one_is_an_error(
+    private_rabbitmq: RabbitMQ,
+) -> None:
+    assert "7" in private_rabbitmq.evaluate("3 + 4.")
+    with pytest.raises(services.ServiceError, match="badarith"):
+        private_rabbitmq.evaluate("1 / 0.")
+
+
+def test_a_user_and_a_policy_are_there_for_a_block(private_rabbitmq: RabbitMQ, prefix: str) -> None:
+    pattern, definition = rf"^{prefix}\.(?!a).*", '{"max-length":1}'
+    with private_rabbitmq.user(prefix, configure=pattern, write=".*", read="") as url:
+        assert f"{prefix}\t{pattern}\t.*\t" in private_rabbitmq.ctl("list_permissions")
+        pika.BlockingConnection(pika.URLParameters(url)).close()
+    assert prefix not in private_rabbitmq.ctl("list_users")
+    with private_rabbitmq.policy(pattern, definition):
+        assert f"\t{pattern}\tqueues\t{definition}" in private_rabbitmq.ctl("list_policies")
+    assert prefix not in private_rabbitmq.ctl("list_policies")
 
 
 def test_a_failing_rabbitmqctl_is_an_error_with_its_text(private_rabbitmq: RabbitMQ) -> None:

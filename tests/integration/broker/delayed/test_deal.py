@@ -21,7 +21,7 @@ from middleware.keys import digest
 from middleware.stores import State
 from middleware.stores.redis import RedisStore
 from services.deadline import until
-from tests.integration.broker.conftest import Declare, MakeBroker, RunWorker
+from tests.integration.broker.conftest import Declare, MakeBroker, RunWorker, full
 from tests.integration.broker.delayed.conftest import Looking, StartRelay
 from tests.integration.broker.relays import HOUR_HOLD_MS, HOUR_MS, kept, listens, names, ready, send
 
@@ -148,9 +148,7 @@ def test_a_message_that_is_refused_while_its_time_passes_waits_on(
     # Given a message that a relay releases by order, to a queue that is full, just when it is due anyway
     broker = make_broker(middleware=[], queue_type="classic")
     broker.declare_queue("default", ensure=True)
-    full = '{"max-length":0,"overflow":"reject-publish"}'
-    rabbitmq_server.ctl("set_policy", prefix, f"^{prefix}\\.default$", full, "--apply-to", "queues")
-    try:
+    with full(rabbitmq_server, prefix, "default$"):
         relay = start_relay(broker)
         until(lambda: listens(relay), seconds=10, what="the relay")
         due = now_ms() + 3_000
@@ -168,8 +166,6 @@ def test_a_message_that_is_refused_while_its_time_passes_waits_on(
             asking.ask(Inquiry("run-now", broker.engine.options.topology.hold(1_600).name, frozenset({"stuck"})), 1)
         until(lambda: kept(relay) == [] and now_ms() > due, seconds=10, what="a relay that waits for the confirm")
         go_on.set()
-    finally:
-        rabbitmq_server.ctl("clear_policy", prefix)
     # Then it moves on all the same
     until(lambda: ready(broker) == 1, seconds=20, what="it in its work queue")
 
@@ -266,12 +262,8 @@ def test_of_several_messages_each_has_its_own_end(
         for number in range(3):
             message = dramatiq.Message[None](queue, "job", (), {}, {}, message_id=f"{queue}-{number}")
             broker.enqueue(message, delay=HOUR_MS)
-    full = '{"max-length":0,"overflow":"reject-publish"}'
-    rabbitmq_server.ctl("set_policy", prefix, f"^{prefix}\\.full$", full, "--apply-to", "queues")
-    try:
+    with full(rabbitmq_server, prefix, "full$"):
         dealt = looking(broker).run_now(["default-0", "full-0", "default-2", "nobody"])
-    finally:
-        rabbitmq_server.ctl("clear_policy", prefix)
     assert {each.message.message_id: each.problem for each in dealt.found} == {
         "default-0": None,
         "default-2": None,

@@ -13,6 +13,12 @@ from tests.integration.broker.conftest import MakeBroker
 from tests.integration.broker.delayed.conftest import Looking, StartRelay
 from tests.integration.broker.relays import HOUR_MS, kept, names, ready, send
 
+# What a server has, asked of itself.
+NAMES = {
+    kind: f'[io:format("~s~n", [Name]) || {{resource, _, _, Name}} <- {call}].'
+    for kind, call in (("queues", "rabbit_amqqueue:list_names()"), ("exchanges", "rabbit_exchange:list_names()"))
+}
+
 
 def test_a_relay_that_does_not_answer_costs_a_moment_and_is_named(
     make_broker: MakeBroker, start_relay: StartRelay, looking: Looking, channel: Any, monkeypatch: pytest.MonkeyPatch
@@ -78,8 +84,8 @@ def test_a_look_makes_nothing_and_a_relay_leaves_nothing_behind(
     prefix: str,
 ) -> None:
     def existing(kind: str) -> list[str]:
-        rows = rabbitmq_server.ctl(f"list_{kind}", "name").splitlines()
-        return [name for name in rows if name.startswith(prefix) and ".hold." not in name]
+        told = rabbitmq_server.evaluate(NAMES[kind])
+        return [name for name in told.splitlines() if name.startswith(prefix) and ".hold." not in name]
 
     broker = make_broker(middleware=[])
     assert looking(broker).look().messages == []
@@ -101,13 +107,9 @@ def test_a_relay_without_the_right_to_be_asked_moves_messages_all_the_same(
     broker = make_broker(middleware=[])
     broker.declare_queue("default", ensure=True)
     broker.engine.declarations.holds()
-    rabbitmq_server.ctl("add_user", prefix, "secret")
     queues = rf"^({prefix}\.hold\..*|{prefix}\.default.*|amq\.default)$"
-    rabbitmq_server.ctl("set_permissions", prefix, queues, queues, queues)
-    try:
-        limited = make_broker(middleware=[], url=broker_url.replace("guest:guest", f"{prefix}:secret"))
+    with rabbitmq_server.user(prefix, configure=queues, write=queues, read=queues) as url:
+        limited = make_broker(middleware=[], url=url)
         start_relay(limited)
         send(broker, "soon", 500)
         until(lambda: ready(broker) == 1, seconds=10, what="the message in its work queue")
-    finally:
-        rabbitmq_server.ctl("delete_user", prefix)
