@@ -6,6 +6,7 @@ application is never among it.
 """
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -147,6 +148,8 @@ def serve() -> None:
     """Fork, or wait for a fork, for each request on stdin; answer with the fork, or with what waitpid(2) returns."""
     for module in PRELOADED:
         __import__(module)
+    # Else each fork would look at all of that for garbage, when it ends at the latest.
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
