@@ -11,9 +11,13 @@ import pytest
 
 from actors.errors import LoadingError
 from actors.loading import load
+from tests.warm import warm
 
-DRAMATIQ = Path(sys.executable).with_name("dramatiq")
 TASKS = "from actors import actor\n@actor\ndef charge(): ...\n"
+
+
+def command(*modules: str) -> tuple[str, ...]:
+    return ("dramatiq", "actors", *modules, "--processes", "1", "--threads", "1")
 
 
 class Application:
@@ -27,9 +31,9 @@ class Application:
     def write(self, module: str, text: str) -> None:
         (self.folder / f"{module}.py").write_text(text)
 
-    def worker(self, *modules: str, command: tuple[str, ...] = (str(DRAMATIQ),)) -> subprocess.CompletedProcess[str]:
+    def worker(self, *modules: str) -> subprocess.CompletedProcess[str]:
         """Run a worker until it ends by itself, and return its status and output."""
-        return self.run(*command, "actors", *modules, "--processes", "1", "--threads", "1")
+        return warm().run("-m", *command(*modules), cwd=self.folder, env=self.environment, timeout_s=60)
 
     def python(self, text: str) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-c", text)
@@ -79,10 +83,11 @@ def test_a_module_that_does_not_exist_ends_the_worker(application: Application) 
     assert "module 'badmodule' can't be imported: ModuleNotFoundError: No module named 'badmodule'" in worker.stderr
 
 
-def test_it_is_the_same_for_python_m_dramatiq(application: Application) -> None:
+def test_it_is_the_same_for_the_script_that_is_called_dramatiq(application: Application) -> None:
     application.write("tasks", "undefined_name")
 
-    worker = application.worker("tasks", command=(sys.executable, "-m", "dramatiq"))
+    script, *arguments = command("tasks")
+    worker = application.run(str(Path(sys.executable).with_name(script)), *arguments)
 
     assert worker.returncode == 2
     assert "NameError" in worker.stderr
