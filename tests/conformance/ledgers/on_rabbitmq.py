@@ -32,6 +32,13 @@ from tests.conformance.ledgers.subject import Begun
 
 PROBE = "probe"
 
+# Closes the one connection that has a name; there must be one.
+CLOSE = """
+Told = fun(Pid) -> io_lib:format("~p", [rabbit_reader:info(Pid, [client_properties])]) end,
+Is = fun(Pid) -> string:find(Told(Pid), {name}) =/= nomatch end,
+[Found] = lists:filter(Is, rabbit_networking:connections()), rabbit_networking:close_connection(Found, "deposed").
+"""
+
 
 class OnRabbitmq:
     """Queues of a real server, under names of its own."""
@@ -69,12 +76,7 @@ class OnRabbitmq:
 
     def depose(self, begun: Begun) -> None:
         [name] = [name for each, name, _ in self._begun if each is begun]
-        [pid] = [
-            line.split("\t")[0]
-            for line in self._server.ctl("-q", "list_connections", "pid", "client_properties").splitlines()
-            if name in line
-        ]
-        self._server.ctl("close_connection", pid, "deposed")
+        self._server.evaluate(CLOSE, name=name)
 
     def publication(self, schedule: Schedule, tick: Tick) -> Publication:
         properties = BasicProperties(message_id=tick.id, delivery_mode=2)
@@ -84,13 +86,12 @@ class OnRabbitmq:
     def full(self, schedule: str) -> Iterator[None]:
         name = self._work(schedule).name
         definition = json.dumps({"max-length": 0, "overflow": "reject-publish"})
-        self._server.ctl("set_policy", name, f"^{name}$", definition, "--apply-to", "queues")
-        # A policy takes hold a moment later.
-        until(lambda: not self._takes(name), seconds=10, what="a refusal")
         try:
-            yield
+            with self._server.policy(f"^{name}$", definition):
+                # A policy takes hold a moment later.
+                until(lambda: not self._takes(name), seconds=10, what="a refusal")
+                yield
         finally:
-            self._server.ctl("clear_policy", name)
             until(lambda: self._takes(name), seconds=10, what="the end of refusals")
 
     def read(self) -> tuple[Roster | None, Watermark | None]:
