@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Collection, Mapping
 from contextvars import Context, ContextVar, copy_context
+from importlib import import_module
 from typing import Any
 
 import dramatiq
@@ -109,8 +110,8 @@ def attempt_fields() -> dict[str, Any]:
         return {}
     attempt = attempt_here()
     fields: dict[str, Any] = {
-        "message_id": text_of(message.message_id, LONGEST),
-        "actor": text_of(message.actor_name, LONGEST),
+        "message_id": _name(message.message_id),
+        "actor": _name(message.actor_name),
         "queue": message.queue_name,
         "attempt": attempt.number if attempt is not None else retries_of(message) + 1,
         "worker": process_name(),
@@ -140,8 +141,9 @@ def _end(message: dramatiq.MessageProxy) -> None:
     if outer is None:
         return  # another hook has kept it from starting
     _running.set(None)
+    now = copy_context()
     try:
-        if copy_context() == outer:
+        if now == outer:
             return
     except Exception:
         # Variables of others may have values that can't be compared.
@@ -149,9 +151,14 @@ def _end(message: dramatiq.MessageProxy) -> None:
     structlog = sys.modules.get("structlog.contextvars")
     if structlog is None:
         return
-    was, now = outer.run(structlog.get_contextvars), structlog.get_contextvars()
-    structlog.unbind_contextvars(*(now.keys() - was.keys()))
-    structlog.bind_contextvars(**was)
+    for variable, value in now.items():
+        # That is how structlog itself clears them.
+        if variable.name.startswith(structlog.STRUCTLOG_KEY_PREFIX) and (was := outer.get(variable, ...)) is not value:
+            variable.set(was)
+
+
+def _name(text: str) -> str:
+    return text if text.isascii() and len(text) <= LONGEST else text_of(text, LONGEST)
 
 
 def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +166,7 @@ def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, str):
-            kept[name] = text_of(value, LONGEST)
+            kept[name] = _name(value)
         elif _is_number(value):
             kept[name] = value
         elif value is not None and name not in _refused:
@@ -184,7 +191,6 @@ def _is_structlog_in_use() -> bool:
 
 
 def _bind(values: Mapping[str, Any]) -> None:
-    # Here, so that only a process that has something to bind waits for it.
-    import structlog.contextvars
-
-    structlog.contextvars.bind_contextvars(**values)
+    # Imported here, so that only a process that has something to bind waits for it.
+    structlog: Any = sys.modules.get("structlog.contextvars") or import_module("structlog.contextvars")
+    structlog.bind_contextvars(**values)
