@@ -32,6 +32,9 @@ TAKEN = frozenset(
     }
 )
 
+# Imported where it is needed: a process that binds nothing does not wait for it.
+_STRUCTLOG = "structlog.contextvars"
+
 log = logging.getLogger(__name__)
 
 _running: ContextVar[dramatiq.MessageProxy | None] = ContextVar("running", default=None)
@@ -58,16 +61,20 @@ class LogContext(Middleware):
     def before_enqueue(self, broker: dramatiq.Broker, message: dramatiq.Message[Any], delay: int | None) -> None:
         """Note in *message*, when it is sent for the first time, what is bound."""
         names = self._names()
-        structlog = sys.modules.get("structlog.contextvars")
-        if not names or structlog is None or OPTION in message.options:
+        if not names or OPTION in message.options:
             return
         running = _running.get()
         if running is not None and running.message_id == message.message_id:
             return  # a retry: what its actor has bound is its own
-        bound = structlog.get_contextvars()
+        bound = bound_here()
         carried = _scalars({name: bound[name] for name in names if name in bound})
         if carried:
             message.options[OPTION] = carried
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Load what binds, where something travels, so that no message waits for it."""
+        if self._names():
+            import_module(_STRUCTLOG)
 
     def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Bind what *message* has brought."""
@@ -132,8 +139,9 @@ def note_trace(message: dramatiq.MessageProxy, trace_id: str, span_id: str) -> N
 
 def bound_here() -> dict[str, Any]:
     """Return all of structlog's context variables that are bound here."""
-    structlog = sys.modules.get("structlog.contextvars")
-    return structlog.get_contextvars() if structlog is not None else {}
+    # While another thread imports it, nothing is bound yet.
+    get_contextvars = getattr(sys.modules.get(_STRUCTLOG), "get_contextvars", None)
+    return get_contextvars() if get_contextvars is not None else {}
 
 
 def _end(message: dramatiq.MessageProxy) -> None:
@@ -148,12 +156,12 @@ def _end(message: dramatiq.MessageProxy) -> None:
     except Exception:
         # Variables of others may have values that can't be compared.
         log.debug("context variables can't be compared", exc_info=True)
-    structlog = sys.modules.get("structlog.contextvars")
-    if structlog is None:
+    prefix = getattr(sys.modules.get(_STRUCTLOG), "STRUCTLOG_KEY_PREFIX", None)
+    if prefix is None:
         return
     for variable, value in now.items():
         # That is how structlog itself clears them.
-        if variable.name.startswith(structlog.STRUCTLOG_KEY_PREFIX) and (was := outer.get(variable, ...)) is not value:
+        if variable.name.startswith(prefix) and (was := outer.get(variable, ...)) is not value:
             variable.set(was)
 
 
@@ -186,11 +194,9 @@ def _is_number(value: object) -> bool:
 
 
 def _is_structlog_in_use() -> bool:
-    structlog = sys.modules.get("structlog")
-    return structlog is not None and structlog.is_configured()
+    is_configured = getattr(sys.modules.get("structlog"), "is_configured", None)
+    return is_configured is not None and is_configured()
 
 
 def _bind(values: Mapping[str, Any]) -> None:
-    # Imported here, so that only a process that has something to bind waits for it.
-    structlog: Any = sys.modules.get("structlog.contextvars") or import_module("structlog.contextvars")
-    structlog.bind_contextvars(**values)
+    import_module(_STRUCTLOG).bind_contextvars(**values)

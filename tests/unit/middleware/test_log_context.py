@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from types import ModuleType
 from typing import Any
 
 import dramatiq
@@ -304,3 +306,19 @@ def test_an_application_that_has_configured_structlog_needs_no_more_than_merge_c
     assert of_an_attempt(message, event)
     assert event["cents"] == 7
     assert get_contextvars() == {}
+
+
+def test_structlog_may_be_imported_by_another_thread_just_now(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(text=True, names=("tenant",))
+    for name in ("structlog", "structlog.contextvars"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+
+    def work() -> None:
+        shop.info("works")
+
+    message = site.declare(work).send()
+    site.run()
+
+    assert f"works message_id={message.message_id}" in site.lines.getvalue()
