@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _running: ContextVar[dramatiq.MessageProxy | None] = ContextVar("running", default=None)
 _refused: set[str] = set()
+_NOTHING_BOUND = Context()
 
 
 class LogContext(Middleware):
@@ -78,7 +79,7 @@ class LogContext(Middleware):
 
     def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Bind what *message* has brought."""
-        vars(message)["outer_context"] = copy_context()
+        vars(message)["outer_context"] = copy_context() if _STRUCTLOG in sys.modules else _NOTHING_BOUND
         _running.set(message)
         carried: Any = message.options.get(OPTION)
         # Anybody could have put anything there.
@@ -149,6 +150,9 @@ def _end(message: dramatiq.MessageProxy) -> None:
     if outer is None:
         return  # another hook has kept it from starting
     _running.set(None)
+    prefix = getattr(sys.modules.get(_STRUCTLOG), "STRUCTLOG_KEY_PREFIX", None)
+    if prefix is None:
+        return
     now = copy_context()
     try:
         if now == outer:
@@ -156,9 +160,6 @@ def _end(message: dramatiq.MessageProxy) -> None:
     except Exception:
         # Variables of others may have values that can't be compared.
         log.debug("context variables can't be compared", exc_info=True)
-    prefix = getattr(sys.modules.get(_STRUCTLOG), "STRUCTLOG_KEY_PREFIX", None)
-    if prefix is None:
-        return
     for variable, value in now.items():
         # That is how structlog itself clears them.
         if variable.name.startswith(prefix) and (was := outer.get(variable, ...)) is not value:
