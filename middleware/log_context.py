@@ -22,13 +22,14 @@ from middleware.trail import retries_of
 OPTION = "context"
 # How many characters of a text travel with a message, and are logged of an id or a name.
 LONGEST = 200
-# What an application names otherwise: lines have these anyhow.
+# What an application names otherwise: lines have these anyhow, and events the last.
 TAKEN = frozenset(
     {
         *("timestamp", "level", "logger", "event", "exception"),
         *("message_id", "actor", "queue", "attempt", "worker", "tick", "trace_id", "span_id"),
         *("outcome", "wait_ms", "duration_ms", "version", "key", "error_type", "error", "decided_by", "delay_ms"),
         *("args", "kwargs", "redaction_failed"),
+        *("at", "member", "number"),
     }
 )
 
