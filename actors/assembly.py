@@ -33,6 +33,7 @@ from actors.loading import Boot
 from actors.logs import together
 from actors.metrics.page import counted, metrics_page
 from actors.metrics.sharing import shared
+from actors.redacting import redaction_of
 from middleware import (
     AgeLimit,
     AsyncIO,
@@ -42,6 +43,7 @@ from middleware import (
     DeadLetter,
     GroupCallbacks,
     Idempotency,
+    LogContext,
     Metrics,
     Overlap,
     RecordedResults,
@@ -51,8 +53,10 @@ from middleware import (
     Retries,
     TickRuns,
     TimeLimit,
+    Tracing,
 )
 from middleware.policy import Defaults
+from middleware.redaction import Redact
 from middleware.retry_policy import RetryDefaults
 from middleware.stores import Store
 
@@ -245,15 +249,21 @@ def middleware() -> list[Middleware]:
     """Return all middleware, in the one order: before-hooks run first to last, after-hooks last to first."""
     idempotency = Idempotency(store=store, defaults=idempotency_defaults, tell=metrics.answered)
     heartbeat = Heartbeat(fleet=fleet, identity=identity, version=app_version)
+    attempt_log = AttemptLog(
+        version=app_version, arguments=lambda: settings().log_arguments, redact=redaction, together=together
+    )
+    tracing = Tracing(system=lambda broker: "sqlite" if settings().is_embedded else "rabbitmq")
     return [
         Boot(settings, require=_require_engine, share=share_metrics),
         Probes(settings, store=store, pages={"/metrics": metrics_page(lambda: counted(metrics.sink))}),
-        Attempts([metrics, AttemptLog(version=app_version, together=together), heartbeat.hear]),
+        Attempts([metrics, attempt_log, heartbeat.hear]),
         metrics,
+        LogContext(names=lambda: settings().log_context),
+        tracing,
         idempotency,
         TickRuns(record=_record_run),
         CurrentMessage(),
-        DeadLetter(version=app_version, tell=metrics.died),
+        DeadLetter(version=app_version, tell=metrics.died, redact=redaction),
         AgeLimit(),
         Overlap(store=store, guard=idempotency.guard),
         Callbacks(),
@@ -264,6 +274,7 @@ def middleware() -> list[Middleware]:
         AsyncIO(),
         RestoreArguments(),
         heartbeat,
+        tracing.starting(),
         # Behind all that sees to the end of an attempt: what is meant for the actor must not interrupt that.
         ShutdownNotifications(),
         TimeLimit(),
@@ -302,6 +313,15 @@ def app_version() -> str:
         SettingsError: a setting is malformed.
     """
     return settings().app_version
+
+
+def redaction() -> Redact | None:
+    """Return what has the last word on the fields of a log line; None if nobody has.
+
+    Raises:
+        SettingsError: a setting is malformed.
+    """
+    return redaction_of(settings().log_redact)
 
 
 def _record_run(broker: dramatiq.Broker, pace: str, record: bytes) -> None:

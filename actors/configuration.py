@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, FilePath, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FilePath,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from actors.brokers.buried import LONGEST_RETENTION_MS
@@ -24,6 +34,7 @@ from actors.urls import (
     one_broker,
     store_url,
 )
+from middleware.log_context import TAKEN
 from middleware.options import YEAR_MS
 from middleware.suggestion import did_you_mean
 
@@ -32,6 +43,11 @@ PREFIX = "ACTORS_"
 TEST_PREFIX = "ACTORS_TEST_"
 
 QUEUE_NAME = r"^[A-Za-z_][A-Za-z0-9._-]*$"
+# The place of a function.
+REDACTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+# A message is no log: so many variables travel with it, with names of so many characters.
+MOST_CONTEXT_NAMES = 10
+LONGEST_CONTEXT_NAME = 50
 
 
 def _split(value: object) -> object:
@@ -45,6 +61,31 @@ def _splits(address: str) -> str:
     if address:
         split(address)
     return address
+
+
+def _names(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        if not name.isidentifier() or len(name) > LONGEST_CONTEXT_NAME:
+            raise ValueError(f"{name!r} is no name of a variable of at most {LONGEST_CONTEXT_NAME} characters")
+        if name in TAKEN:
+            raise ValueError(f"log lines have a field {name!r} of their own; bind it under another name")
+    if len(value) > MOST_CONTEXT_NAMES:
+        raise ValueError(f"{len(value)} names; at most {MOST_CONTEXT_NAMES} travel with each message")
+    return value
+
+
+def _is_redaction(value: object) -> object:
+    if callable(value) or value == "" or (isinstance(value, str) and REDACTION.fullmatch(value)):
+        return value
+    raise ValueError("not the place of a function; write module:function, such as shop.logs:redact")
+
+
+def _place(value: object) -> str:
+    return (
+        value
+        if isinstance(value, str)
+        else f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', value)}"
+    )
 
 
 def _parse_routes(value: object) -> object:
@@ -88,6 +129,13 @@ class Settings(BaseSettings):
         "development", description="what this deployment is called, in logs; production insists on a broker_url"
     )
     log_format: Literal["text", "json"] = Field("text", description="what workers write: text, or a JSON object a line")
+    log_context: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_names)] = Field(
+        (), description="structlog's context variables that travel with messages to their log lines; commas between"
+    )
+    log_arguments: bool = Field(False, description="whether the line of an attempt has the message's arguments")
+    log_redact: Annotated[Any, NoDecode, AfterValidator(_is_redaction), PlainSerializer(_place)] = Field(
+        "", description="what has the last word on the fields of those lines: module:function"
+    )
     app_version: str = Field("", description="what this build of the application is called, in dead letters")
 
     queue_prefix: str = Field(

@@ -15,7 +15,8 @@ from dramatiq.middleware import Middleware
 
 from actors.configuration import Settings
 from actors.errors import ActorsError, LoadingError
-from actors.logs import say_once, write_json
+from actors.logs import say_once, write_json, write_text
+from actors.redacting import function_at
 
 log = logging.getLogger("actors")
 
@@ -59,8 +60,13 @@ class Boot(Middleware):
             say_once()
             if self._settings().log_format == "json":
                 write_json()
+            else:
+                write_text()
             self._share()
             load([*self._settings().modules, *_modules_of_command()])
+            redact = self._settings().log_redact
+            if isinstance(redact, str) and redact:
+                function_at(redact)
         except LoadingError as error:
             log.critical("%s", error, exc_info=error.__cause__)
             raise SystemExit(EXIT_STATUS) from None

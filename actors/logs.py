@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 from middleware.attempt_log import Write
 from middleware.attempt_log import log as attempts
+from middleware.log_context import attempt_fields, bound_here
 
 # The attributes of records that have fields of their own.
 _FIELDS = ("attempt", "dead_letter")
@@ -26,7 +27,8 @@ def write_json() -> None:
     """From now on let the handlers of the root logger write one JSON object a line.
 
     Each has ``timestamp`` (UTC), ``level``, ``logger`` and ``event``. The line of an attempt or of a dead letter has
-    its fields beside them; an error has its traceback in ``exception``.
+    its fields beside them; one that is written while an attempt runs says which, and has structlog's context variables;
+    an error has its traceback in ``exception``.
     """
     # Here, so that only a process that writes JSON waits for it at start.
     import structlog
@@ -41,6 +43,7 @@ def write_json() -> None:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
+            _say_whose,
             _spread,
             structlog.processors.JSONRenderer(ensure_ascii=True, default=str),
         ],
@@ -48,6 +51,36 @@ def write_json() -> None:
     for handler in logging.getLogger().handlers:
         handler.setFormatter(formatter)
     _json_handlers[:] = logging.getLogger().handlers
+
+
+def write_text() -> None:
+    """From now on let the handlers of the root logger end each line with the attempt that has written it.
+
+    Handlers with a formatter that is not the logging module's own stay as they are.
+    """
+    for handler in logging.getLogger().handlers:
+        formatter = handler.formatter or logging.Formatter()
+        if type(formatter) is logging.Formatter:
+            handler.setFormatter(WithContext(formatter))
+
+
+class WithContext(logging.Formatter):
+    """Writes lines as another formatter does, with what is known of the attempt at the end: ``name=value``.
+
+    Args:
+        formatter: the other one.
+    """
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__(formatter._fmt, formatter.datefmt)
+        self._style = formatter._style
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Return the line of *record*, without its traceback."""
+        line = super().formatMessage(record)
+        if any(isinstance(vars(record).get(name), dict) for name in _FIELDS):
+            return line
+        return " ".join([line, *(f"{name}={_text(value)}" for name, value in _context().items())])
 
 
 @contextmanager
@@ -83,11 +116,30 @@ def say_once() -> None:
     logging.getLogger("dramatiq.worker.WorkerThread").addFilter(_is_not_of_an_attempt)
 
 
+def _context() -> dict[str, Any]:
+    return {**bound_here(), **attempt_fields()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict) and "schedule" in value and "time" in value:
+        return f"{value['schedule']}@{value['time']}"
+    return str(value)
+
+
+def _say_whose(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say of which attempt a line is that is not about one."""
+    if not any(isinstance(line.get(name), dict) for name in _FIELDS):
+        for name, value in _context().items():
+            line.setdefault(name, value)
+    return line
+
+
 def _spread(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Put the fields of an attempt or a dead letter beside the others."""
     for name in _FIELDS:
-        fields = line.pop(name, None)
+        fields = line.get(name)
         if isinstance(fields, dict):
+            del line[name]
             line["event"] = name
             line.update({field: value for field, value in fields.items() if value not in (None, "")})
     return line
@@ -96,7 +148,15 @@ def _spread(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[s
 def _line_of(at: float, fields: Mapping[str, Any]) -> str:
     """Return what the formatter makes of an attempt at INFO."""
     second = int(at)
-    return f'{_HEAD}{_iso(second)}.{int((at - second) * 1e6):06d}Z", {json.dumps(fields)[1:]}\n'
+    return f'{_HEAD}{_iso(second)}.{int((at - second) * 1e6):06d}Z", {_json(fields)[1:]}\n'
+
+
+def _json(fields: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(fields)
+    except (TypeError, ValueError):
+        # What an application's redaction has put there is its own.
+        return json.dumps(fields, default=str, skipkeys=True)
 
 
 _HEAD = f'{{"event": "attempt", "level": "info", "logger": "{attempts.name}", "timestamp": "'

@@ -13,6 +13,7 @@ from middleware.guard import Guard
 from middleware.idempotency import Idempotency
 from middleware.inbox import Entry, Inbox, InboxMisused
 from middleware.letter import Letter
+from middleware.log_context import LogContext, attempt_fields
 from middleware.metrics import Metrics
 from middleware.overlap import Overlap
 from middleware.predicates import FailedAttempt, Retryable, by_status, by_type
@@ -23,6 +24,7 @@ from middleware.retries import Retries
 from middleware.tick_run import TickRun
 from middleware.tick_runs import TickRuns
 from middleware.time_limit import TimeLimit
+from middleware.tracing import Tracing
 from middleware.trackers import once_per_failure
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Inbox",
     "InboxMisused",
     "Letter",
+    "LogContext",
     "Metrics",
     "NoAttempt",
     "Overlap",
@@ -54,6 +57,8 @@ __all__ = [
     "TickRun",
     "TickRuns",
     "TimeLimit",
+    "Tracing",
+    "attempt_fields",
     "by_status",
     "by_type",
     "current",

@@ -58,6 +58,11 @@ def current() -> Attempt:
     return attempt
 
 
+def attempt_here() -> Attempt | None:
+    """Return the attempt that runs here; None where no actor does, or where it is not known."""
+    return _current.get()
+
+
 def set_current(attempt: Attempt | None) -> None:
     """Say which attempt runs in this thread from now on."""
     _current.set(attempt)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import dramatiq
+
 from middleware.ended import Ended
 from middleware.failure import is_printable, text_of
 from middleware.process import process_name
+from middleware.redaction import FAILED, Redact, redacted
 from middleware.trail import LONGEST_ERROR
 
 # How many characters of an id or a name are logged.
 LONGEST_NAME = 200
+# And of the arguments, where they are asked for.
+LONGEST_ARGUMENTS = 1_000
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +36,13 @@ class AttemptLog:
     ``message_id``, ``actor``, ``queue``, ``attempt``, its number; ``outcome``, one of ``done``, ``retried``, ``dead``,
     ``later``, ``duplicate``, ``requeued`` and ``skipped``; ``wait_ms``, for how long the message could have run before;
     ``duration_ms``; ``worker`` and ``version``; and where they apply ``error_type``, ``error``, ``decided_by``,
-    ``delay_ms``, ``key``, the digest of the idempotency key, and ``tick``. Arguments are not logged.
+    ``delay_ms``, ``key``, the digest of the idempotency key, ``tick``, ``trace_id`` and ``span_id``, and what the
+    message has brought of its sender's context. Arguments are not logged unless they are asked for.
 
     Args:
         version: called for the version of the application.
+        arguments: called for whether to log ``args`` and ``kwargs``, as JSON of 1,000 characters at most.
+        redact: called for what has the last word on the fields of a line, or None.
         together: entered around the lines of a batch, to write them at once; may give what writes those at INFO.
 
     Attributes:
@@ -44,9 +53,13 @@ class AttemptLog:
         self,
         *,
         version: Callable[[], str] = lambda: "",
+        arguments: Callable[[], bool] = lambda: False,
+        redact: Callable[[], Redact | None] = lambda: None,
         together: Callable[[], AbstractContextManager[Write | None]] = nullcontext,
     ) -> None:
         self._version = version
+        self._arguments = arguments
+        self._redact = redact
         self._together = together
         self.counts: Counter[str] = Counter()
 
@@ -55,31 +68,41 @@ class AttemptLog:
         self.counts.update([ended.outcome for ended in batch])
         if not log.isEnabledFor(logging.WARNING):
             return
-        version = self._version()
+        version, arguments, redact = self._version(), self._arguments(), self._redact()
         with self._together() as write:
             for ended in batch:
                 level = logging.WARNING if ended.is_bad else logging.INFO
                 if not log.isEnabledFor(level):
                     continue
                 fields = fields_of(ended, version)
+                if arguments:
+                    fields |= _arguments_of(ended.message)
+                error = ended.error if ended.error is not None and is_printable(ended.error) else None
+                if redact is not None:
+                    fields, error = redacted(fields, error, redact)
                 if write is not None and level == logging.INFO:
                     write(ended.at, fields)
                 else:
-                    self._log(level, ended, fields)
+                    _log(level, ended, fields, error)
 
-    def _log(self, level: int, ended: Ended, fields: Mapping[str, Any]) -> None:
-        error = ended.error
-        log.log(
-            level,
-            "attempt %d of message %s of %s: %s, %.1f ms",
-            fields["attempt"],
-            fields["message_id"],
-            fields["actor"],
-            ended.outcome,
-            ended.duration_ms,
-            exc_info=error if error is not None and is_printable(error) else None,
-            extra={"attempt": fields},
-        )
+
+def _log(level: int, ended: Ended, fields: Mapping[str, Any], error: BaseException | None) -> None:
+    brought = vars(ended.message).get("log_context", ())
+    more = [f" {name}={fields[name]}" for name in ("args", "kwargs", *brought, FAILED) if name in fields]
+    if "exception" in fields:
+        more.append(f"\n{fields['exception']}")
+    log.log(
+        level,
+        "attempt %s of message %s of %s: %s, %.1f ms%s",
+        fields.get("attempt"),
+        fields.get("message_id"),
+        fields.get("actor"),
+        ended.outcome,
+        ended.duration_ms,
+        "".join(more),
+        exc_info=error,
+        extra={"attempt": fields},
+    )
 
 
 def fields_of(ended: Ended, version: str) -> dict[str, Any]:
@@ -101,12 +124,26 @@ def fields_of(ended: Ended, version: str) -> dict[str, Any]:
         fields["key"] = key
     if (tick := ended.tick) is not None:
         fields["tick"] = tick
+    if (ids := vars(message).get("trace_ids")) is not None:
+        fields["trace_id"], fields["span_id"] = ids
     if error is not None:
         decision = ended.decision
         fields |= {"error_type": type(error).__name__, "error": text_of(error, LONGEST_ERROR)}
         decided = {"decided_by": decision.get("by"), "delay_ms": decision.get("delay")}
         fields |= {name: value for name, value in decided.items() if value is not None}
-    return fields
+    brought = vars(message).get("log_context")
+    return {**brought, **fields} if brought else fields
+
+
+def _arguments_of(message: dramatiq.MessageProxy) -> dict[str, str]:
+    # As they came: the actor may have been given others.
+    sent = message._message
+    given = {"args": sent.args, "kwargs": sent.kwargs}
+    return {
+        name: text_of(json.dumps(value, ensure_ascii=False, default=str), LONGEST_ARGUMENTS)
+        for name, value in given.items()
+        if value
+    }
 
 
 def _name(text: str) -> str:

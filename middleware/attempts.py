@@ -15,9 +15,8 @@ from dramatiq.middleware import Middleware
 
 from middleware.age_limit import age_of
 from middleware.ended import Ended
-from middleware.guard import TryLater
-from middleware.guarded import Guarded, concludes
-from middleware.stores import Verdict
+from middleware.guarded import concludes
+from middleware.outcome import outcome_of, outcome_of_skipped
 from middleware.trail import trail_of
 
 log = logging.getLogger(__name__)
@@ -55,31 +54,11 @@ class Attempts(Middleware):
         exception: BaseException | None = None,
     ) -> None:
         """Note how the attempt ends."""
-        if message.failed:
-            outcome = "dead"
-        elif getattr(message, "requeue", False):
-            outcome = "requeued"
-        elif exception is None:
-            outcome = "done"
-        else:
-            outcome = "later" if isinstance(exception, TryLater) else "retried"
-        self._note(message, outcome, exception)
+        self._note(message, outcome_of(message, exception), exception)
 
     def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Note an attempt that did not run."""
-        guarded: Guarded | None = vars(message).get("guarded")
-        answer = guarded.answer if guarded is not None else None
-        if message.failed:
-            outcome = "dead"
-        elif getattr(message, "requeue", False):
-            outcome = "requeued"
-        elif guarded is not None and guarded.postponed_ms is not None:
-            outcome = "later"
-        elif answer is not None and answer.verdict is not Verdict.RUN:
-            outcome = "duplicate"
-        else:
-            outcome = "skipped"
-        self._note(message, outcome, None)
+        self._note(message, outcome_of_skipped(message), None)
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Tell of the last ones."""

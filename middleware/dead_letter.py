@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextvars import Context
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import dramatiq
 from dramatiq.middleware import Middleware, SkipMessage
@@ -17,6 +18,7 @@ from middleware.failure import failure_of, is_printable
 from middleware.guarded import Guarded, concludes
 from middleware.letter import Letter
 from middleware.process import process_name
+from middleware.redaction import FAILED, Redact, redacted
 
 log = logging.getLogger(__name__)
 
@@ -33,16 +35,22 @@ class DeadLetter(Middleware):
     Args:
         version: called for the version of the application.
         tell: told of each that was forwarded by this process.
+        redact: called for what has the last word on the fields of a line, or None; the dead letter itself keeps all.
 
     Attributes:
         counts: how many were forwarded by this process, by reason.
     """
 
     def __init__(
-        self, *, version: Callable[[], str] = lambda: "", tell: Callable[[Letter], object] = lambda letter: None
+        self,
+        *,
+        version: Callable[[], str] = lambda: "",
+        tell: Callable[[Letter], object] = lambda letter: None,
+        redact: Callable[[], Redact | None] = lambda: None,
     ) -> None:
         self._version = version
         self._tell = tell
+        self._redact = redact
         self.counts: Counter[str] = Counter()
 
     def letter_of(self, message: dramatiq.MessageProxy, queue: str) -> Letter:
@@ -83,14 +91,22 @@ class DeadLetter(Middleware):
             self.forwarded(self.letter_of(message, message.queue_name), message._exception)
 
     def _report(self, letter: Letter, error: BaseException | None) -> None:
+        fields: dict[str, Any] = dict(letter.header())
+        redact = self._redact()
+        if redact is not None:
+            fields, error = redacted(fields, error, redact)
+        more = f" {FAILED}={fields[FAILED]}" if FAILED in fields else ""
+        if "exception" in fields:
+            more += f"\n{fields['exception']}"
         log.error(
-            "dead letter: message %s of %s in queue %s has failed for good (%s): %s: %s",
-            letter.message_id or "without id",
-            letter.actor or "no actor",
-            letter.queue,
-            letter.reason or "no reason given",
-            letter.error_type,
-            letter.error,
+            "dead letter: message %s of %s in queue %s has failed for good (%s): %s: %s%s",
+            fields.get("message_id") or "without id",
+            fields.get("actor") or "no actor",
+            fields.get("queue"),
+            fields.get("reason") or "no reason given",
+            fields.get("error_type"),
+            fields.get("error", "…"),
+            more,
             exc_info=error,
-            extra={"dead_letter": letter.header()},
+            extra={"dead_letter": fields},
         )

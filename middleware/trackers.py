@@ -41,7 +41,7 @@ def _tell(event: dict[str, Any], letter: Mapping[str, Any]) -> None:
     event["tags"] = {**dict(event.get("tags") or {}), **tags}
     event["contexts"] = {**(event.get("contexts") or {}), "dead_letter": dict(letter)}
     event["extra"] = {name: value for name, value in (event.get("extra") or {}).items() if name != "dead_letter"}
-    event["fingerprint"] = [letter["actor"] or letter["queue"], letter["fingerprint"]]
+    event["fingerprint"] = [letter.get("actor") or letter.get("queue"), letter.get("fingerprint")]
 
 
 def _is_of_an_attempt(event: Mapping[str, Any], hint: Mapping[str, Any]) -> bool:

@@ -103,10 +103,7 @@ class Broker(Dispatch, Generic[E_co]):
             AccessRefused: the user of the URL has no right to its queue.
             NotEncodable, MessageTooLarge: nothing was sent.
         """
-        outgoing = self._outgoing(message, delay)
-        if not self._follows([outgoing]):
-            self.engine.send([outgoing])
-            self.emit_after("enqueue", message, delay)
+        self._send([message], delay)
         return message
 
     def enqueue_many(self, messages: Iterable[Message], *, delay: int | None = None) -> list[Message]:
@@ -128,11 +125,7 @@ class Broker(Dispatch, Generic[E_co]):
         """
         sent: list[Message] = []
         for chunk in _chunks(messages):
-            outgoing = [self._outgoing(message, delay) for message in chunk]
-            if not self._follows(outgoing):
-                self.engine.send(outgoing)
-                for message in chunk:
-                    self.emit_after("enqueue", message, delay)
+            self._send(chunk, delay)
             sent.extend(chunk)
         return sent
 
@@ -192,6 +185,18 @@ class Broker(Dispatch, Generic[E_co]):
         """Let the engine go; the next use chooses one. For tests."""
         self.close()
         self._engine = None
+
+    def _send(self, messages: list[Message], delay: int | None) -> None:
+        try:
+            outgoing = [self._outgoing(message, delay) for message in messages]
+            if self._follows(outgoing):
+                return
+            self.engine.send(outgoing)
+        except BaseException as error:
+            self.tell_refused(messages, error)
+            raise
+        for message in messages:
+            self.emit_after("enqueue", message, delay)
 
     def _follows(self, outgoing: Iterable[Outgoing]) -> bool:
         """Put *outgoing* in the outbox of the attempt that ends in this thread, if one does; return whether."""

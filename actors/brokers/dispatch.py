@@ -13,7 +13,7 @@ from dramatiq.middleware import Interrupt, Middleware, MiddlewareError
 
 from actors.encoding import check_size
 from actors.errors import ActorsError
-from middleware import Attempts, DeadLetter, Guard, Idempotency
+from middleware import Attempts, DeadLetter, Guard, Idempotency, Tracing
 from middleware.failure import Failure, Reason, give_up
 from middleware.stores import StoreUnavailable
 from middleware.trail import trail_of
@@ -54,6 +54,12 @@ class Dispatch(dramatiq.Broker):
         for each in self.middleware:
             if isinstance(each, Attempts):
                 each.tell()
+
+    def tell_refused(self, messages: Iterable[dramatiq.Message[Any]], error: BaseException) -> None:
+        """Tell who wants to know that *messages* are not known to be sent, because of *error*."""
+        for each in self.middleware:
+            if isinstance(each, Tracing):
+                each.refused(messages, error)
 
     @property
     def dead_letter(self) -> DeadLetter:

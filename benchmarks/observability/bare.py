@@ -4,9 +4,9 @@ import logging
 
 import actors
 from actors.fleet.heartbeat import Heartbeat
-from middleware import Attempts, Metrics
+from middleware import Attempts, LogContext, Metrics, Tracing
 
-TELLING = (Attempts, Metrics, Heartbeat)
+TELLING = (Attempts, LogContext, Metrics, Tracing, Heartbeat)
 
 actors.broker.middleware[:] = [each for each in actors.broker.middleware if not isinstance(each, TELLING)]
 logging.disable(logging.CRITICAL)

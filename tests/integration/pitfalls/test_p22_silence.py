@@ -9,22 +9,31 @@ from services.deadline import until
 from tests.integration.project import Project
 
 TASKS = """
+    import logging
     from actors import actor, current
 
     @actor(min_backoff=1, max_backoff=2, max_retries=2)
     def work(number: int, secret: str) -> None:
+        logging.getLogger("shop").info("working")
         if number % 3 == 1 and current().number == 1 or number % 3 == 2:
             raise LookupError(f"no order {number}")
 """
 
 SEND = """
 from actors import enqueue_many
+from structlog.contextvars import bind_contextvars
 from working_tasks import work
+bind_contextvars(request_id="r1")
 messages = enqueue_many(work.message(number, "s3cr3t") for number in range(30))
 print(" ".join(message.message_id for message in messages))
 """
 
-ENV = {"ACTORS_MODULES": "shop_tasks,working_tasks", "ACTORS_LOG_FORMAT": "json", "ACTORS_APP_VERSION": "build 7"}
+ENV = {
+    "ACTORS_MODULES": "shop_tasks,working_tasks",
+    "ACTORS_LOG_FORMAT": "json",
+    "ACTORS_LOG_CONTEXT": "request_id",
+    "ACTORS_APP_VERSION": "build 7",
+}
 
 
 def test_p22_each_attempt_is_one_line_of_json_and_each_dead_letter_an_error(project: Project) -> None:
@@ -54,6 +63,13 @@ def test_p22_each_attempt_is_one_line_of_json_and_each_dead_letter_an_error(proj
         assert (line.get("error_type") == "LookupError") == failed
     # (The source line of a traceback has names, and no values.)
     assert "s3cr3t" not in log.read_text()
+
+    # And so does each line that the actor itself has written
+    own = [line for line in lines(log) if line["event"] == "working"]
+    assert Counter((line["message_id"], line["attempt"]) for line in own) == Counter(each[:2] for each in expected)
+    assert {(line["actor"], line["queue"]) for line in own} == {("work", "default")}
+    assert {line["worker"] for line in own} == {line["worker"] for line in found}
+    assert {line["request_id"] for line in [*own, *found]} == {"r1"}
 
     # And each dead letter is an error, once, and a warning of actors check
     alarms = [line for line in lines(log) if line["level"] in ("error", "critical")]

@@ -76,6 +76,16 @@ def test_a_module_that_can_not_be_imported_ends_the_worker_with_its_traceback(
     assert "ready for action" not in worker.stderr
 
 
+def test_a_worker_does_not_start_without_the_rule_that_redacts_its_lines(application: Application) -> None:
+    application.write("tasks", TASKS)
+    application.environment["ACTORS_LOG_REDACT"] = "tasks:redact"
+
+    worker = application.worker("tasks")
+
+    assert worker.returncode == 2
+    assert "ACTORS_LOG_REDACT=tasks:redact can't be imported: AttributeError" in worker.stderr
+
+
 def test_a_module_that_does_not_exist_ends_the_worker(application: Application) -> None:
     worker = application.worker("badmodule")
 

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import dramatiq
@@ -93,6 +94,19 @@ def test_what_failed_keeps_its_place_and_its_traceback() -> None:
         ]
         assert "LookupError: no order" in lines[1]["exception"]
         assert stream.writes == 1
+
+
+def test_what_a_redaction_has_made_of_a_line_is_written_whatever_it_is() -> None:
+    def redact(fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "exception": "…", "decimal": Decimal("1.5")}
+
+    with one_handler() as stream:
+        logs.write_json()
+
+        AttemptLog(together=logs.together, redact=lambda: redact)([ended(), ended("dead", LookupError("no order"))])
+
+        lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+        assert [(line["exception"], line["decimal"]) for line in lines] == [("…", "1.5")] * 2
 
 
 @pytest.mark.parametrize("filtered", ["logger", "handler"])

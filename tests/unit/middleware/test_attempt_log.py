@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
+import dramatiq
 import pytest
 
 from actors import actor, assembly
 from actors.testing import StubBroker, drain
-from middleware import AttemptLog, Attempts
+from middleware import AttemptLog, Attempts, Ended
+from middleware.attempt_log import fields_of
 from middleware.keys import digest
 from tests.conformance.stores.subject import claim
 
@@ -139,6 +143,94 @@ def test_an_error_that_can_not_be_written_is_named_without_its_traceback(
     [line] = lines()
     assert (line["error_type"], line["error"]) == ("ValueError", "\\udce9" * 10)
     assert [record.exc_info for record in caplog.records if hasattr(record, "attempt")] == [None]
+
+
+def test_arguments_are_told_where_they_are_asked_for_and_cut(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[Mapping[str, Any]] = []
+    log = AttemptLog(arguments=lambda: True, together=lambda: nullcontext(lambda at, fields: told.append(fields)))
+
+    with caplog.at_level("INFO", "middleware.attempt_log"):
+        log([ended(42, "é", order={"id": 7}), ended("x" * 5_000), ended()])
+
+    first, second, third = told
+    assert (first["args"], first["kwargs"]) == ('[42, "é"]', '{"order": {"id": 7}}')
+    assert (len(second["args"]), "kwargs" in second) == (1_000, False)
+    assert not third.keys() & {"args", "kwargs"}
+
+
+def test_a_redaction_has_the_last_word_on_fields_text_and_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    def redact(fields: dict[str, Any]) -> dict[str, Any]:
+        return {name: value.replace("4711", "…") if name in TEXTS else value for name, value in fields.items()}
+
+    log = AttemptLog(arguments=lambda: True, redact=lambda: redact)
+    with caplog.at_level("INFO", "middleware.attempt_log"):
+        log([ended("4711", error=raised(LookupError("no order 4711")))])
+
+    [record] = caplog.records
+    text = logging.Formatter().format(record)
+    assert "4711" not in text + str(vars(record)["attempt"])
+    assert text.startswith('attempt 1 of message m1 of work: retried, 1.2 ms args=["…"]\nTraceback')
+    assert text.endswith("LookupError: no order …")
+    assert vars(record)["attempt"]["exception"].endswith("LookupError: no order …")
+    assert record.exc_info is None
+
+
+def test_a_redaction_that_leaves_the_traceback_alone_leaves_the_error_to_trackers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def redact(fields: dict[str, Any]) -> None:
+        fields.pop("args", None)
+
+    error = raised(LookupError("no order"))
+    with caplog.at_level("INFO", "middleware.attempt_log"):
+        AttemptLog(arguments=lambda: True, redact=lambda: redact)([ended(7, error=error)])
+
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
+    assert not vars(record)["attempt"].keys() & {"args", "exception"}
+
+
+@pytest.mark.parametrize("result", [KeyError("secret"), 7, {1: "x"}], ids=["it raises", "a number", "a number in it"])
+def test_a_redaction_that_fails_costs_a_line_what_may_be_private(result: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def redact(fields: dict[str, Any]) -> Any:
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    with caplog.at_level("INFO", "middleware.attempt_log"):
+        AttemptLog(arguments=lambda: True, redact=lambda: redact)([ended("secret", error=raised(ValueError("secret")))])
+
+    [record] = caplog.records
+    text = logging.Formatter().format(record)
+    failed = type(result).__name__ if isinstance(result, Exception) else "TypeError"
+    assert "secret" not in text + str(vars(record)["attempt"])
+    assert text == f"attempt 1 of message m1 of work: retried, 1.2 ms redaction_failed={failed}"
+    assert vars(record)["attempt"]["error_type"] == "ValueError"
+
+
+def test_a_line_names_its_trace_and_what_its_message_has_brought() -> None:
+    one = ended()
+    vars(one.message).update(trace_ids=("0af7", "b7ad"), log_context={"tenant": 7, "actor": "never"})
+
+    fields = fields_of(one, "")
+
+    assert (fields["trace_id"], fields["span_id"], fields["tenant"], fields["actor"]) == ("0af7", "b7ad", 7, "work")
+
+
+TEXTS = ("args", "error", "exception")
+
+
+def ended(*args: Any, error: BaseException | None = None, **kwargs: Any) -> Ended:
+    message = dramatiq.MessageProxy(dramatiq.Message[Any]("default", "work", args, kwargs, {}, message_id="m1"))
+    return Ended(message, "done" if error is None else "retried", error, 3, 1.2, 1_790_000_000.5)
+
+
+def raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except type(error):
+        return error
 
 
 def test_nothing_is_made_of_a_line_that_nobody_wants(

@@ -1,6 +1,7 @@
 """The one line that tells of a dead letter."""
 
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 from dramatiq.middleware import SkipMessage
@@ -46,6 +47,36 @@ def test_the_line_has_the_error_that_ended_the_message_and_all_fields(
     assert (record.exc_info and record.exc_info[1]) is told
     assert vars(record)["dead_letter"] == LETTER.header()
     assert dead_letter.counts == {"exhausted": 1}
+
+
+def test_a_redaction_has_the_last_word_on_the_line_and_none_on_the_letter(caplog: pytest.LogCaptureFixture) -> None:
+    def redact(fields: dict[str, Any]) -> dict[str, Any]:
+        return {**fields, "error": "…", "exception": "…"}
+
+    DeadLetter(redact=lambda: redact).forwarded(LETTER, LookupError("no order"))
+
+    [record] = caplog.records
+    assert record.getMessage() == (
+        "dead letter: message m1 of charge in queue default has failed for good (exhausted): LookupError: …\n…"
+    )
+    assert record.exc_info is None
+    assert vars(record)["dead_letter"] == {**LETTER.header(), "error": "…", "exception": "…"}
+    assert LETTER.error == "no order"
+
+
+def test_a_redaction_that_fails_costs_the_line_the_error_and_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    def redact(fields: dict[str, Any]) -> dict[str, Any]:
+        raise KeyError("no order")
+
+    DeadLetter(redact=lambda: redact).forwarded(LETTER, LookupError("no order"))
+
+    [record] = caplog.records
+    assert record.getMessage() == (
+        "dead letter: message m1 of charge in queue default has failed for good (exhausted): LookupError: … "
+        "redaction_failed=KeyError"
+    )
+    assert record.exc_info is None
+    assert not vars(record)["dead_letter"].keys() & {"error", "key"}
 
 
 seen: ContextVar[object] = ContextVar("seen", default=None)
