@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import dramatiq
 
@@ -22,6 +23,16 @@ def concludes(message: dramatiq.MessageProxy) -> bool:
 def is_suspect(message: dramatiq.MessageProxy) -> bool:
     """Return whether *message* was delivered before, and may have cost the worker that had it."""
     return bool(getattr(message, "redelivered", False)) or message.options.get(SUSPECT) is True
+
+
+def note_again(message: dramatiq.MessageProxy) -> None:
+    """Note that *message* is about to be enqueued again, for another look at its key."""
+    vars(message._message)["comes_again"] = True
+
+
+def comes_again(message: dramatiq.Message[Any]) -> bool:
+    """Return whether *message* was delivered in this process, and enqueued for another look at its key."""
+    return "comes_again" in vars(message)
 
 
 @dataclass(slots=True, eq=False)

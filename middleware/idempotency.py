@@ -17,7 +17,7 @@ from middleware.attempt import Attempt, set_current
 from middleware.callbacks import Callbacks
 from middleware.failure import Failure, Reason, failure_of, give_up, traceback_in
 from middleware.guard import LOOK_AGAIN_MS, Guard
-from middleware.guarded import SUSPECT, Guarded, concludes
+from middleware.guarded import SUSPECT, Guarded, concludes, note_again
 from middleware.keys import InvalidKey
 from middleware.options import InvalidPolicy
 from middleware.policy import OPTIONS, Defaults
@@ -223,6 +223,7 @@ class Idempotency(Middleware):
         if guarded.watched:
             message.options[SUSPECT] = True
         note_due(message)
+        note_again(message)
         broker.enqueue(message._message, delay=guarded.postponed_ms)
 
     def _succeed(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy, answer: Answer) -> None:

@@ -13,6 +13,7 @@ from dramatiq.middleware import Middleware, TimeLimitExceeded
 
 from middleware.ended import Ended
 from middleware.failure import Reason
+from middleware.guarded import comes_again
 from middleware.letter import Letter, replays_of
 from middleware.metrics import catalogue
 from middleware.metrics.labels import UNKNOWN, Labels
@@ -30,7 +31,6 @@ QUIET_FOR_S = 60.0
 RAN = frozenset({"done", "retried", "dead"})
 
 _REASONS = frozenset(Reason)
-_AGAIN = "comes again"
 
 
 class Metrics(Middleware):
@@ -59,7 +59,7 @@ class Metrics(Middleware):
     def after_enqueue(self, broker: dramatiq.Broker, message: dramatiq.Message[Any], delay: int | None) -> None:
         """Count a message that is new."""
         # One with a delay reaches plain Dramatiq's broker a second time when it is due.
-        if "eta" in message.options or retries_of(message) or "attempts" in message.options or _AGAIN in vars(message):
+        if "eta" in message.options or retries_of(message) or "attempts" in message.options or comes_again(message):
             return
         labels = self._actors[message.actor_name], self._queues[message.queue_name]
         self._add({Sample(catalogue.ENQUEUED, labels): 1})
@@ -106,9 +106,6 @@ class Metrics(Middleware):
         if outcome in RAN:
             tally.observe(catalogue.WAIT, labels, [ended.wait_ms for ended in group], scale=1_000)
             tally.observe(catalogue.DURATION, labels, [ended.duration_ms for ended in group], scale=1_000)
-        elif outcome == "later":
-            for ended in group:
-                vars(ended.message._message)[_AGAIN] = True
         exceeded = 0 if outcome == "done" else sum(isinstance(ended.error, TimeLimitExceeded) for ended in group)
         if exceeded:
             tally.count(catalogue.TIME_LIMITS, labels, exceeded)

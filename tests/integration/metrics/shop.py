@@ -16,10 +16,6 @@ from typing import Any
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from actors.health.pages import page_at
-from actors.instance import instance_dir
-from actors.metrics.page import kept_in, metrics_page
-from middleware.metrics import Place
 from services.deadline import until
 from services.ports import free_port
 from tests.integration.project import Project
@@ -186,9 +182,7 @@ class Shop:
 
     def worker_page(self) -> Page:
         """What the worker command's processes tell together."""
-        place = Place(instance_dir(self.project.folder / "run", self._worker) / "metrics")
-        pages = {"/metrics": metrics_page(lambda: kept_in(place))}
-        return Page(page_at("/metrics", pages, accept=OPENMETRICS).body.decode())
+        return page_at_address(self._worker)
 
     @contextmanager
     def workers(self, *queues: str) -> Iterator[None]:

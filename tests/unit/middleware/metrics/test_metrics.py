@@ -13,6 +13,7 @@ from dramatiq.middleware import TimeLimitExceeded
 from actors import actor, assembly
 from actors.testing import StubBroker, drain
 from middleware import Ended, Metrics
+from middleware.guarded import note_again
 from middleware.letter import Letter
 from middleware.metrics import catalogue
 from middleware.metrics.labels import Labels
@@ -63,9 +64,8 @@ def test_a_message_counts_once_as_sent_however_often_it_is_tried(stub_broker: St
 
 def test_a_message_that_looks_again_is_no_new_one(stub_broker: StubBroker, numbers: Numbers) -> None:
     message: dramatiq.Message[Any] = dramatiq.Message("default", "charge", (), {}, {})
-    metrics = assembly.metrics
-    metrics([Ended(dramatiq.MessageProxy(message), "later", None, 0, 0.0, 0.0)])
-    metrics.after_enqueue(stub_broker, message, 1_000)
+    note_again(dramatiq.MessageProxy(message))
+    assembly.metrics.after_enqueue(stub_broker, message, 1_000)
     assert numbers.of(catalogue.ENQUEUED) == {}
 
 
