@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 import dramatiq
 from dramatiq.brokers.stub import StubBroker
 
+from actors.aborting import Message
 from actors.arguments import Parameters
 from actors.assembly import idempotency_defaults, queue_of, retry_defaults
 from actors.configuration import QUEUE_NAME
@@ -80,7 +81,7 @@ class Actor(dramatiq.Actor[P, R]):
         """Return a result that came as JSON with the type of the function's return hint, if it fits."""
         return self.parameters.restore_result(value)
 
-    def send(self, *args: P.args, **kwargs: P.kwargs) -> dramatiq.Message[R]:
+    def send(self, *args: P.args, **kwargs: P.kwargs) -> Message[R]:
         """Send a message for a worker to run, and return it once RabbitMQ has confirmed it.
 
         Raises:
@@ -99,7 +100,7 @@ class Actor(dramatiq.Actor[P, R]):
         delay: timedelta | int | None = None,
         eta: datetime | None = None,
         **options: Unpack[MessageOptions],
-    ) -> dramatiq.Message[R]:
+    ) -> Message[R]:
         """Send a message with options of its own.
 
         Args:
@@ -116,11 +117,11 @@ class Actor(dramatiq.Actor[P, R]):
         self.parameters.check(args, kwargs or {})
         delay_ms = _delay_ms(self.actor_name, delay, eta)
         message = self.message_with_options(args=args, kwargs=kwargs, **options)
-        return self.broker.enqueue(message, delay=delay_ms)
+        return cast("Message[R]", self.broker.enqueue(message, delay=delay_ms))
 
     def message_with_options(
         self, *, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, **options: Any
-    ) -> dramatiq.Message[R]:
+    ) -> Message[R]:
         """Return a message that is not sent yet, for ``enqueue_many``, groups and pipelines.
 
         Raises:
@@ -130,7 +131,8 @@ class Actor(dramatiq.Actor[P, R]):
             known = self.broker.actor_options | OPTIONS | _MESSAGE_OPTIONS
             _refuse_unknown(self.actor_name, options, known, {"delay", "eta"})
             options = _in_message(options, self.policy, self.retry_policy)
-        return super().message_with_options(args=args, kwargs=kwargs, **options)
+        message = super().message_with_options(args=args, kwargs=kwargs, **options)
+        return Message(**message.asdict())
 
 
 class ActorDecorator(Protocol):

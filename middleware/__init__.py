@@ -1,5 +1,7 @@
 """Middleware for Dramatiq, one class a file; each works on any Dramatiq broker."""
 
+from middleware.aborted import Aborted
+from middleware.aborts import Aborts
 from middleware.age_limit import AgeLimit
 from middleware.async_io import AsyncIO
 from middleware.attempt import Attempt, NoAttempt, current
@@ -28,6 +30,8 @@ from middleware.tracing import Tracing
 from middleware.trackers import once_per_failure
 
 __all__ = [
+    "Aborted",
+    "Aborts",
     "AgeLimit",
     "AsyncIO",
     "Attempt",

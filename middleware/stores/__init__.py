@@ -1,7 +1,9 @@
 """Where idempotency records are kept: one protocol, and a store for each place."""
 
 from middleware.stores.memory import MemoryStore
+from middleware.stores.notes import Abort, Notes
 from middleware.stores.protocol import (
+    ABORTED,
     WORKER_LOST,
     Alias,
     Answer,
@@ -20,13 +22,16 @@ from middleware.stores.protocol import (
 )
 
 __all__ = [
+    "ABORTED",
     "WORKER_LOST",
+    "Abort",
     "Alias",
     "Answer",
     "Claim",
     "Ending",
     "Kept",
     "MemoryStore",
+    "Notes",
     "Outcome",
     "Record",
     "Refused",

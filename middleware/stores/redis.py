@@ -24,6 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from middleware.stores import records
+from middleware.stores.notes import MOST_NOTES, NOTE_MS, Abort
 from middleware.stores.protocol import (
     OPEN,
     Alias,
@@ -58,8 +59,8 @@ class _Script:
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
-_BEGIN, _FINISH = _Script("judge", "begin"), _Script("finish")
-_RENEW, _OVERRIDE, _ARRIVE, _RESTORE = map(_Script, ("renew", "override", "arrive", "restore"))
+_BEGIN, _FINISH = _Script("judge", "heed", "begin"), _Script("finish")
+_RENEW, _OVERRIDE, _ARRIVE, _RESTORE, _ABORT = map(_Script, ("renew", "override", "arrive", "restore", "abort"))
 _Call = tuple[_Script, list[str], list[str]]
 
 
@@ -93,6 +94,7 @@ class RedisStore:
         self._prefix = prefix
         self._fence = f"{prefix}fence"
         self._open = f"{prefix}open"
+        self._aborts = f"{prefix}aborts"
         self._before_digest = str(len(_bytes(self._record(""))))
 
     @property
@@ -173,20 +175,34 @@ class RedisStore:
             pipeline.execute()
         return [is_taken for batch in batches for is_taken in _all_but(next(replies), len(batch))]
 
+    def abort(self, message_id: str, digests: Sequence[str]) -> Abort:
+        """Note that a message is to be aborted, unless it has ended."""
+        keys = [self._aborts, self._fence, *map(self._record, digests)]
+        [found] = self._run([(_ABORT, keys, [message_id, str(NOTE_MS), str(MOST_NOTES)])])
+        return Abort(found)
+
+    def aborts(self, after: int, *, limit: int = 1_000) -> list[tuple[str, int]]:
+        """Return messages that are to be aborted, each with the number of its note."""
+        with available():
+            found = self._redis.zrange(
+                self._aborts, f"({after}", "+inf", byscore=True, offset=0, num=limit, withscores=True
+            )
+        return [(message_id, int(number)) for message_id, number in found]
+
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""
         with available():
             return _milliseconds(self._redis.time())
 
     def _finish(self, outcomes: Sequence[Outcome]) -> _Call:
-        keys = [self._open, *(self._record(outcome.claim.request.digest) for outcome in outcomes)]
+        keys = [self._open, self._aborts, *(self._record(outcome.claim.request.digest) for outcome in outcomes)]
         arguments = [self._before_digest, *records.told_once(map(records.kind_of_outcome, outcomes))]
         for outcome in outcomes:
             arguments += (str(outcome.claim.fence), records.fields_of_ended(outcome))
         return _FINISH, keys, arguments
 
     def _begin(self, requests: Sequence[Request]) -> _Call:
-        keys = [self._fence, self._open, *(self._record(request.digest) for request in requests)]
+        keys = [self._fence, self._open, self._aborts, *(self._record(request.digest) for request in requests)]
         keys += [self._alias(request.owner) for request in requests if request.key != request.owner]
         arguments = [self._before_digest, *records.told_once(map(records.kind_of_request, requests))]
         return _BEGIN, keys, arguments + [records.fields_of_running(request) for request in requests]

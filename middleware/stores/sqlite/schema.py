@@ -55,6 +55,15 @@ CREATE TABLE IF NOT EXISTS actors_arrived (
 ) WITHOUT ROWID
 """
 
+# Which messages are to be aborted.
+_ABORTS = """
+CREATE TABLE IF NOT EXISTS actors_aborts (
+    owner TEXT PRIMARY KEY,
+    number INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+_ABORTS_BY_NUMBER = "CREATE INDEX IF NOT EXISTS actors_aborts_by_number ON actors_aborts (number)"
+
 # The highest fencing token so far, in its only row.
 _FENCE = """
 CREATE TABLE IF NOT EXISTS actors_fence (
@@ -71,5 +80,7 @@ SCHEMA: Sequence[str] = (
     _GROUPS,
     _GROUPS_BY_EXPIRY,
     _ARRIVED,
+    _ABORTS,
+    _ABORTS_BY_NUMBER,
     _FENCE,
 )

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from middleware.stores import transitions
+from middleware.stores.notes import Abort
 from middleware.stores.protocol import Alias, Answer, Claim, Kept, Outcome, Record, Request, State, StoreUnavailable
+from middleware.stores.sqlite import notes
 from middleware.stores.sqlite.errors import FileRefused, FileUnavailable
 from middleware.stores.sqlite.exchange import Exchange
 from middleware.stores.sqlite.file import SqliteFile
@@ -46,7 +48,8 @@ class SqliteStore:
             if requests:
                 sweep_records(raw, exchange.now, coming=len(requests))
             asked = [outcome.claim.request.digest for outcome in outcomes]
-            exchange.look([*asked, *(request.digest for request in requests)])
+            digests = [*asked, *(request.digest for request in requests)]
+            exchange.look(digests, [request.owner for request in requests])
             counted = [exchange.finish(outcome) for outcome in outcomes]
             return counted, [exchange.begin(request) for request in requests]
 
@@ -121,6 +124,16 @@ class SqliteStore:
             for alias in aliases:
                 exchange.restore_alias(alias)
             return [exchange.restore(each) for each in kept]
+
+    def abort(self, message_id: str, digests: Sequence[str]) -> Abort:
+        """Note that a message is to be aborted, unless it has ended."""
+        with self._changing() as (_, exchange):
+            return exchange.abort(message_id, digests)
+
+    def aborts(self, after: int, *, limit: int = 1_000) -> list[tuple[str, int]]:
+        """Return messages that are to be aborted, each with the number of its note."""
+        with self._reading() as raw:
+            return notes.list_after(raw, after, limit)
 
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""

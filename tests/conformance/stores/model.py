@@ -170,8 +170,9 @@ class Model:
         match outcome.ending:
             case Ending.DONE:
                 entry.state, entry.result = "done", outcome.result
-            case Ending.FAILED:
-                entry.state, entry.retries, entry.error = "failed", outcome.retries, outcome.error
+            case Ending.FAILED | Ending.ABORTED:
+                entry.state, entry.retries = "failed", outcome.retries
+                entry.error = "it was aborted" if outcome.ending is Ending.ABORTED else outcome.error
             case Ending.WAITING | Ending.ABANDONED:
                 entry.state, entry.error, entry.until = "waiting", outcome.error, now + outcome.due_ms
                 entry.retries = outcome.retries if outcome.ending is Ending.WAITING else claim.retries
