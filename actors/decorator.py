@@ -17,6 +17,7 @@ from actors.configuration import QUEUE_NAME
 from actors.errors import ArgumentsError, DeclarationError
 from actors.options import ActorOptions, MessageOptions
 from actors.schedules import schedules_of
+from middleware.concurrency_policy import ConcurrencyPolicy
 from middleware.keys import InvalidKey
 from middleware.options import YEAR_MS, InvalidPolicy, milliseconds
 from middleware.policy import DURATIONS, OPTIONS, Policy
@@ -49,7 +50,7 @@ class Actor(dramatiq.Actor[P, R]):
         options: dict[str, Any],
     ) -> None:
         self.parameters = Parameters(fn, actor_name)
-        self.policy, self.retry_policy = _policies(options, fn, actor_name)
+        self.policy, self.retry_policy, self.concurrency_policy = _policies(options, fn, actor_name)
         self.declared_queue = queue_name
         if PERIODIC in options:
             options = {**options, PERIODIC: schedules_of(options[PERIODIC], actor_name, self.parameters, broker)}
@@ -130,7 +131,7 @@ class Actor(dramatiq.Actor[P, R]):
         if options:
             known = self.broker.actor_options | OPTIONS | _MESSAGE_OPTIONS
             _refuse_unknown(self.actor_name, options, known, {"delay", "eta"})
-            options = _in_message(options, self.policy, self.retry_policy)
+            options = _in_message(options, self.policy, self.retry_policy, self.concurrency_policy)
         message = super().message_with_options(args=args, kwargs=kwargs, **options)
         return Message(**message.asdict())
 
@@ -225,14 +226,20 @@ def _refuse_unimportable(name: str, fn: Callable[..., Any]) -> None:
         )
 
 
-def _policies(options: Mapping[str, Any], fn: Callable[..., Any], name: str) -> tuple[Policy, RetryPolicy]:
+def _policies(
+    options: Mapping[str, Any], fn: Callable[..., Any], name: str
+) -> tuple[Policy, RetryPolicy, ConcurrencyPolicy]:
     try:
-        return Policy.of(options, fn, name, idempotency_defaults()), RetryPolicy.of(options, name, retry_defaults())
+        return (
+            Policy.of(options, fn, name, idempotency_defaults()),
+            RetryPolicy.of(options, name, retry_defaults()),
+            ConcurrencyPolicy.of(options, fn, name),
+        )
     except (InvalidKey, InvalidPolicy) as invalid:
         raise DeclarationError(str(invalid)) from None
 
 
-def _in_message(options: dict[str, Any], *policies: Policy | RetryPolicy) -> dict[str, Any]:
+def _in_message(options: dict[str, Any], *policies: Policy | RetryPolicy | ConcurrencyPolicy) -> dict[str, Any]:
     """Return a message's options as they travel: durations in milliseconds."""
     own = {
         name: milliseconds(value) if name in DURATIONS | RETRY_DURATIONS and isinstance(value, timedelta) else value

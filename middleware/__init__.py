@@ -8,6 +8,7 @@ from middleware.attempt import Attempt, NoAttempt, current
 from middleware.attempt_log import AttemptLog
 from middleware.attempts import Attempts
 from middleware.callbacks import Callbacks
+from middleware.concurrency import Concurrency
 from middleware.dead_letter import DeadLetter
 from middleware.ended import Ended
 from middleware.group_callbacks import GroupCallbacks
@@ -38,6 +39,7 @@ __all__ = [
     "AttemptLog",
     "Attempts",
     "Callbacks",
+    "Concurrency",
     "DeadLetter",
     "Ended",
     "Entry",

@@ -313,9 +313,7 @@ def _request(policy: Policy, actor: dramatiq.Actor[..., Any], message: dramatiq.
     key = message.options.get("idempotency_key")
     if key is None and policy.key is not None:
         # It comes from a producer that does not know the actor's options. A template wants the types of the hints.
-        restore = getattr(actor, "restore", None)
-        args, kwargs = (message.args, message.kwargs) if restore is None else _restored(restore, message)
-        key = policy.key(args, kwargs)
+        key = policy.key(*arguments_of(actor, message))
     if key is None:
         # The same message has the same arguments.
         key, print_ = message.message_id, ""
@@ -361,9 +359,17 @@ def _replayed(message: dramatiq.Message[Any]) -> int:
     return at if type(at) is int and 0 <= at < LATEST else 0
 
 
-def _restored(
-    restore: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]], message: dramatiq.Message[Any]
+def arguments_of(
+    actor: dramatiq.Actor[..., Any], message: dramatiq.Message[Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of *message* with the types that its actor expects, where that knows them.
+
+    Raises:
+        InvalidKey: they don't fit.
+    """
+    restore: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = getattr(actor, "restore", None)
+    if restore is None:
+        return message.args, message.kwargs
     try:
         return restore(message.args, message.kwargs)
     except (TypeError, ValueError) as error:

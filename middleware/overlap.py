@@ -89,7 +89,9 @@ class Overlap(Middleware):
 
     def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """End a run that another middleware has skipped after all; keep the slot for one that comes again."""
-        self._leave(message, Ending.ABANDONED if getattr(message, "requeue", False) else Ending.FORGOTTEN)
+        guarded: Guarded | None = vars(message).get("guarded")
+        comes_again = getattr(message, "requeue", False) or (guarded is not None and guarded.postponed_ms is not None)
+        self._leave(message, Ending.ABANDONED if comes_again else Ending.FORGOTTEN)
         tick = tick_of(message)
         if is_aborted(message) and tick is not None and tick.get("overlap") in (SKIP, QUEUE_ONE):
             self._free(message, str(tick["schedule"]))

@@ -20,6 +20,7 @@ from middleware.stores.protocol import (
     Verdict,
     pages,
 )
+from middleware.stores.seats import SeatAnswer, SeatRequest, Seats
 
 __all__ = [
     "ABORTED",
@@ -36,6 +37,9 @@ __all__ = [
     "Record",
     "Refused",
     "Request",
+    "SeatAnswer",
+    "SeatRequest",
+    "Seats",
     "State",
     "Store",
     "StoreUnavailable",

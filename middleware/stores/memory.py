@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from middleware.stores import transitions
+from middleware.stores.memory_seats import MemorySeats
 from middleware.stores.notes import MOST_NOTES, NOTE_MS, Abort
 from middleware.stores.protocol import OPEN, Alias, Answer, Claim, Ending, Kept, Outcome, Record, Request, State
+from middleware.stores.seats import SeatAnswer, SeatRequest
 
 # Fewer entries than this are never looked through for what has expired.
 _FEW = 1_000
@@ -33,6 +35,7 @@ class MemoryStore:
         self._groups: dict[str, tuple[int, set[str], int]] = {}
         # In the order of their numbers.
         self._notes: dict[str, int] = {}
+        self._seats = MemorySeats()
         self._fence = 0
         self._full = _FEW
 
@@ -133,6 +136,21 @@ class MemoryStore:
         """Return messages that are to be aborted, each with the number of its note."""
         with self._lock:
             return [(name, number) for name, number in self._notes.items() if number > after][:limit]
+
+    def sit(self, request: SeatRequest) -> SeatAnswer:
+        """Give a seat to *request*, or a place in the line."""
+        with self._lock:
+            return self._seats.sit(request, self._now())
+
+    def keep_seats(self, held: Sequence[SeatRequest]) -> list[bool]:
+        """Extend the leases of *held*; return for each whether it is still so."""
+        with self._lock:
+            return self._seats.keep(held, self._now())
+
+    def leave_seat(self, seat: SeatRequest, held_ms: int | None) -> None:
+        """Free *seat*, which was held for *held_ms* milliseconds; None if that is known already."""
+        with self._lock:
+            self._seats.leave(seat, held_ms, self._now())
 
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""

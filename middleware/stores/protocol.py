@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from middleware.stores.notes import Notes
+from middleware.stores.seats import Seats
 
 
 class StoreUnavailable(Exception):
@@ -219,7 +220,7 @@ class Refused(Exception):
     """An operator's command does not fit the state of the record."""
 
 
-class Store(Notes, Protocol):
+class Store(Notes, Seats, Protocol):
     """Keeps the records. Every call is atomic for each key, and safe from any thread.
 
     All of them raise :class:`StoreUnavailable`; one that did may have happened, and can be repeated.

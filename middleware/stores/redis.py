@@ -23,7 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from middleware.stores import records
+from middleware.stores import records, seats
 from middleware.stores.notes import MOST_NOTES, NOTE_MS, Abort
 from middleware.stores.protocol import (
     OPEN,
@@ -38,6 +38,7 @@ from middleware.stores.protocol import (
     State,
     StoreUnavailable,
 )
+from middleware.stores.seats import SeatAnswer, SeatRequest
 
 # So many go into a call of a script: nobody else is served while it runs, and Lua takes 8,000 values at once at most.
 BATCH = 500
@@ -61,6 +62,20 @@ class _Script:
 
 _BEGIN, _FINISH = _Script("judge", "heed", "begin"), _Script("finish")
 _RENEW, _OVERRIDE, _ARRIVE, _RESTORE, _ABORT = map(_Script, ("renew", "override", "arrive", "restore", "abort"))
+_SIT, _STAY, _LEAVE = map(_Script, ("sit", "stay", "leave"))
+# What sit.lua is told of the rules.
+_SEATING = [
+    str(each)
+    for each in (
+        seats.GRACE_MS,
+        seats.FIRST_PACE_MS,
+        seats.SOONEST_MS,
+        seats.HEAD_LATEST_MS,
+        seats.LATEST_MS,
+        seats.LATEST_FOR_EACH_MS,
+        seats.LATEST_BY_PACE_MS,
+    )
+]
 _Call = tuple[_Script, list[str], list[str]]
 
 
@@ -189,6 +204,27 @@ class RedisStore:
             )
         return [(message_id, int(number)) for message_id, number in found]
 
+    def sit(self, request: SeatRequest) -> SeatAnswer:
+        """Give a seat to *request*, or a place in the line."""
+        arguments = [request.owner, request.token, *map(str, (request.limit, request.lease_ms, request.age_ms))]
+        [(is_taken, ahead, delay_ms)] = self._run([(_SIT, self._seats(request.name), arguments + _SEATING)])
+        return SeatAnswer(bool(is_taken), ahead, delay_ms)
+
+    def keep_seats(self, held: Sequence[SeatRequest]) -> list[bool]:
+        """Extend the leases of *held*; return for each whether it is still held."""
+        batches = _batches(held)
+        calls: list[_Call] = []
+        for batch in batches:
+            arguments = [text for each in batch for text in (each.token, str(each.lease_ms), str(each.limit))]
+            calls.append((_STAY, [self._seats(each.name)[0] for each in batch], arguments))
+        replies = iter(self._run(calls))
+        return [is_held for batch in batches for is_held in _all_but(next(replies), len(batch))]
+
+    def leave_seat(self, seat: SeatRequest, held_ms: int | None) -> None:
+        """Free *seat*, which was held for *held_ms* milliseconds; None if that is known already."""
+        taken, _, _, pace = self._seats(seat.name)
+        self._run([(_LEAVE, [taken, pace], [seat.token, "" if held_ms is None else str(held_ms), str(seats.PACE_MS)])])
+
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""
         with available():
@@ -278,6 +314,9 @@ class RedisStore:
 
     def _alias(self, message_id: str) -> str:
         return f"{self._prefix}message:{message_id}"
+
+    def _seats(self, name: str) -> list[str]:
+        return [f"{self._prefix}{what}:{name}" for what in ("seats", "line", "looks", "pace")]
 
     def _group(self, group: str) -> list[str]:
         return [f"{self._prefix}group:{group}", f"{self._prefix}group:{group}:arrived"]

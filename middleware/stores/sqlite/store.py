@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from middleware.stores import transitions
 from middleware.stores.notes import Abort
 from middleware.stores.protocol import Alias, Answer, Claim, Kept, Outcome, Record, Request, State, StoreUnavailable
-from middleware.stores.sqlite import notes
+from middleware.stores.seats import SeatAnswer, SeatRequest
+from middleware.stores.sqlite import notes, seats
 from middleware.stores.sqlite.errors import FileRefused, FileUnavailable
 from middleware.stores.sqlite.exchange import Exchange
 from middleware.stores.sqlite.file import SqliteFile
@@ -135,6 +136,21 @@ class SqliteStore:
         with self._reading() as raw:
             return notes.list_after(raw, after, limit)
 
+    def sit(self, request: SeatRequest) -> SeatAnswer:
+        """Give a seat to *request*, or a place in the line."""
+        with self._seating() as raw:
+            return seats.sit(raw, request, self._now())
+
+    def keep_seats(self, held: Sequence[SeatRequest]) -> list[bool]:
+        """Extend the leases of *held*; return for each whether it is still so."""
+        with self._seating() as raw:
+            return [seats.keep(raw, each, self._now()) for each in held]
+
+    def leave_seat(self, seat: SeatRequest, held_ms: int | None) -> None:
+        """Free *seat*, which was held for *held_ms* milliseconds; None if that is known already."""
+        with self._seating() as raw:
+            seats.leave(raw, seat, held_ms, self._now())
+
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""
         return self._now()
@@ -162,6 +178,10 @@ class SqliteStore:
 
     def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
         return _available(self._file.write())
+
+    def _seating(self) -> AbstractContextManager[sqlite3.Connection]:
+        # Whoever has a seat does not outlive the machine; what a power cut undoes is over.
+        return _available(self._file.write(synced=False))
 
     def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
         return _available(self._file.read())
