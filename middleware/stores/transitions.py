@@ -50,8 +50,7 @@ def begin(
     verdict, lost, retries, ends = _judge(kept, request, now)
     if note is not None and note >= request.replayed * 1000 and not _stands(kept, request, verdict):
         ended = _aborted(kept, request, now, next_fence, lost, retries)
-        left = max(0, ends - now)
-        return Answer(Verdict.ABORTED, 0, lost, retries, request.owner, left, "", ABORTED), ended
+        return Answer(Verdict.ABORTED, owner=request.owner, error=ABORTED), ended
     if kept is None or verdict is Verdict.RUN:
         unstarted, fence = request.park or lost > 0 or request.max_losses == 1, 0
         if kept is not None and kept.record.state is State.RUNNING and kept.token == request.token:

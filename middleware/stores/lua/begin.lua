@@ -21,7 +21,7 @@ for i, kind in ipairs(kind_of) do
     was = cjson.decode(latest[name] or found[i])
     verdict, lost, retries, ends = judge(was, now, request, lease, max_losses, park, hold, before)
   end
-  if noted then verdict, was, ended = heed(was, request, verdict, now, lost, retries) end
+  if noted then verdict, lost, retries, ends, was, ended = heed(verdict, lost, retries, ends, was, request, now) end
   if verdict == 'run' or verdict == 'again' then
     local mine, unstarted = fence + 1, park or lost > 0 or max_losses == 1
     if verdict == 'again' then mine, unstarted = was.fence, was.unstarted end

@@ -14,7 +14,7 @@ import pytest
 from actors import actor, assembly
 from actors.errors import DeclarationError
 from actors.testing import StubBroker, drain, enqueued
-from middleware import AttemptLog, Attempts, guard
+from middleware import AttemptLog, Attempts, Idempotency, guard
 from middleware.keys import digest
 from middleware.leases import Leases
 from middleware.stores import MemoryStore, SeatAnswer, SeatRequest, StoreUnavailable
@@ -55,6 +55,9 @@ def attempt_log(stub_broker: StubBroker) -> AttemptLog:
 def store(stub_broker: StubBroker, monkeypatch: pytest.MonkeyPatch) -> Silent:
     monkeypatch.setattr(guard, "PROBE_EVERY_S", 0.01)
     monkeypatch.setattr(attempt_log(stub_broker), "counts", Counter())
+    # A worker of an earlier test may have stopped, and nobody waits for a store in a process that stops.
+    [idempotency] = [each for each in stub_broker.middleware if isinstance(each, Idempotency)]
+    idempotency.guard._stopping.clear()
     store = Silent()
     assembly.swap_store(store)
     return store
