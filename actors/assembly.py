@@ -35,11 +35,13 @@ from actors.metrics.page import counted, metrics_page
 from actors.metrics.sharing import shared
 from actors.redacting import redaction_of
 from middleware import (
+    Aborts,
     AgeLimit,
     AsyncIO,
     AttemptLog,
     Attempts,
     Callbacks,
+    Concurrency,
     DeadLetter,
     GroupCallbacks,
     Idempotency,
@@ -55,6 +57,7 @@ from middleware import (
     TimeLimit,
     Tracing,
 )
+from middleware.interrupts import Interrupts
 from middleware.policy import Defaults
 from middleware.redaction import Redact
 from middleware.retry_policy import RetryDefaults
@@ -253,6 +256,7 @@ def middleware() -> list[Middleware]:
         version=app_version, arguments=lambda: settings().log_arguments, redact=redaction, together=together
     )
     tracing = Tracing(system=lambda broker: "sqlite" if settings().is_embedded else "rabbitmq")
+    interrupts = Interrupts()
     return [
         Boot(settings, require=_require_engine, share=share_metrics),
         Probes(settings, store=store, pages={"/metrics": metrics_page(lambda: counted(metrics.sink))}),
@@ -261,11 +265,13 @@ def middleware() -> list[Middleware]:
         LogContext(names=lambda: settings().log_context),
         tracing,
         idempotency,
+        Aborts(store=store, interrupts=interrupts),
         TickRuns(record=_record_run),
         CurrentMessage(),
         DeadLetter(version=app_version, tell=metrics.died, redact=redaction),
         AgeLimit(),
         Overlap(store=store, guard=idempotency.guard),
+        Concurrency(store=store, guard=idempotency.guard),
         Callbacks(),
         Pipelines(),
         GroupCallbacks(store=store),
@@ -277,7 +283,7 @@ def middleware() -> list[Middleware]:
         tracing.starting(),
         # Behind all that sees to the end of an attempt: what is meant for the actor must not interrupt that.
         ShutdownNotifications(),
-        TimeLimit(),
+        TimeLimit(interrupts=interrupts),
         # The hooks of a process's start run last to first: it forks before any of them has started a thread.
         Recycle(limits=recycle_limits, give_back=give_back),
     ]

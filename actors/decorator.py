@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 import dramatiq
 from dramatiq.brokers.stub import StubBroker
 
+from actors.aborting import Message
 from actors.arguments import Parameters
 from actors.assembly import idempotency_defaults, queue_of, retry_defaults
 from actors.configuration import QUEUE_NAME
 from actors.errors import ArgumentsError, DeclarationError
 from actors.options import ActorOptions, MessageOptions
 from actors.schedules import schedules_of
+from middleware.concurrency_policy import ConcurrencyPolicy
 from middleware.keys import InvalidKey
 from middleware.options import YEAR_MS, InvalidPolicy, milliseconds
 from middleware.policy import DURATIONS, OPTIONS, Policy
@@ -48,7 +50,7 @@ class Actor(dramatiq.Actor[P, R]):
         options: dict[str, Any],
     ) -> None:
         self.parameters = Parameters(fn, actor_name)
-        self.policy, self.retry_policy = _policies(options, fn, actor_name)
+        self.policy, self.retry_policy, self.concurrency_policy = _policies(options, fn, actor_name)
         self.declared_queue = queue_name
         if PERIODIC in options:
             options = {**options, PERIODIC: schedules_of(options[PERIODIC], actor_name, self.parameters, broker)}
@@ -80,7 +82,7 @@ class Actor(dramatiq.Actor[P, R]):
         """Return a result that came as JSON with the type of the function's return hint, if it fits."""
         return self.parameters.restore_result(value)
 
-    def send(self, *args: P.args, **kwargs: P.kwargs) -> dramatiq.Message[R]:
+    def send(self, *args: P.args, **kwargs: P.kwargs) -> Message[R]:
         """Send a message for a worker to run, and return it once RabbitMQ has confirmed it.
 
         Raises:
@@ -99,7 +101,7 @@ class Actor(dramatiq.Actor[P, R]):
         delay: timedelta | int | None = None,
         eta: datetime | None = None,
         **options: Unpack[MessageOptions],
-    ) -> dramatiq.Message[R]:
+    ) -> Message[R]:
         """Send a message with options of its own.
 
         Args:
@@ -116,11 +118,11 @@ class Actor(dramatiq.Actor[P, R]):
         self.parameters.check(args, kwargs or {})
         delay_ms = _delay_ms(self.actor_name, delay, eta)
         message = self.message_with_options(args=args, kwargs=kwargs, **options)
-        return self.broker.enqueue(message, delay=delay_ms)
+        return cast("Message[R]", self.broker.enqueue(message, delay=delay_ms))
 
     def message_with_options(
         self, *, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, **options: Any
-    ) -> dramatiq.Message[R]:
+    ) -> Message[R]:
         """Return a message that is not sent yet, for ``enqueue_many``, groups and pipelines.
 
         Raises:
@@ -129,8 +131,9 @@ class Actor(dramatiq.Actor[P, R]):
         if options:
             known = self.broker.actor_options | OPTIONS | _MESSAGE_OPTIONS
             _refuse_unknown(self.actor_name, options, known, {"delay", "eta"})
-            options = _in_message(options, self.policy, self.retry_policy)
-        return super().message_with_options(args=args, kwargs=kwargs, **options)
+            options = _in_message(options, self.policy, self.retry_policy, self.concurrency_policy)
+        message = super().message_with_options(args=args, kwargs=kwargs, **options)
+        return Message(**message.asdict())
 
 
 class ActorDecorator(Protocol):
@@ -223,14 +226,20 @@ def _refuse_unimportable(name: str, fn: Callable[..., Any]) -> None:
         )
 
 
-def _policies(options: Mapping[str, Any], fn: Callable[..., Any], name: str) -> tuple[Policy, RetryPolicy]:
+def _policies(
+    options: Mapping[str, Any], fn: Callable[..., Any], name: str
+) -> tuple[Policy, RetryPolicy, ConcurrencyPolicy]:
     try:
-        return Policy.of(options, fn, name, idempotency_defaults()), RetryPolicy.of(options, name, retry_defaults())
+        return (
+            Policy.of(options, fn, name, idempotency_defaults()),
+            RetryPolicy.of(options, name, retry_defaults()),
+            ConcurrencyPolicy.of(options, fn, name),
+        )
     except (InvalidKey, InvalidPolicy) as invalid:
         raise DeclarationError(str(invalid)) from None
 
 
-def _in_message(options: dict[str, Any], *policies: Policy | RetryPolicy) -> dict[str, Any]:
+def _in_message(options: dict[str, Any], *policies: Policy | RetryPolicy | ConcurrencyPolicy) -> dict[str, Any]:
     """Return a message's options as they travel: durations in milliseconds."""
     own = {
         name: milliseconds(value) if name in DURATIONS | RETRY_DURATIONS and isinstance(value, timedelta) else value

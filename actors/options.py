@@ -7,6 +7,7 @@ from typing import Any
 
 import dramatiq
 
+from middleware.concurrency_policy import ConcurrencyOptions
 from middleware.policy import PolicyOptions
 from middleware.predicates import Predicate
 from middleware.retry_policy import RetryOptions
@@ -46,8 +47,8 @@ class MessageOptions(SharedOptions, total=False):
     broker_priority: int
 
 
-class ActorOptions(SharedOptions, total=False):
-    """Options of an actor: those of :class:`SharedOptions`, and these.
+class ActorOptions(SharedOptions, ConcurrencyOptions, total=False):
+    """Options of an actor: those of :class:`SharedOptions` and ``ConcurrencyOptions``, and these.
 
     Attributes:
         retry_when: called with the number of retries so far and the error; returns True or False, a timedelta to be

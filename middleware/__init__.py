@@ -1,11 +1,14 @@
 """Middleware for Dramatiq, one class a file; each works on any Dramatiq broker."""
 
+from middleware.aborted import Aborted
+from middleware.aborts import Aborts
 from middleware.age_limit import AgeLimit
 from middleware.async_io import AsyncIO
 from middleware.attempt import Attempt, NoAttempt, current
 from middleware.attempt_log import AttemptLog
 from middleware.attempts import Attempts
 from middleware.callbacks import Callbacks
+from middleware.concurrency import Concurrency
 from middleware.dead_letter import DeadLetter
 from middleware.ended import Ended
 from middleware.group_callbacks import GroupCallbacks
@@ -28,12 +31,15 @@ from middleware.tracing import Tracing
 from middleware.trackers import once_per_failure
 
 __all__ = [
+    "Aborted",
+    "Aborts",
     "AgeLimit",
     "AsyncIO",
     "Attempt",
     "AttemptLog",
     "Attempts",
     "Callbacks",
+    "Concurrency",
     "DeadLetter",
     "Ended",
     "Entry",

@@ -34,8 +34,8 @@ class AttemptLog:
     The line is one of the logger ``middleware.attempt_log``: at INFO for an attempt that is done, or that did not run
     because there was no need; at WARNING for one that failed, with its traceback. Its attribute ``attempt`` is a dict:
     ``message_id``, ``actor``, ``queue``, ``attempt``, its number; ``outcome``, one of ``done``, ``retried``, ``dead``,
-    ``later``, ``duplicate``, ``requeued`` and ``skipped``; ``wait_ms``, for how long the message could have run before;
-    ``duration_ms``; ``worker`` and ``version``; and where they apply ``error_type``, ``error``, ``decided_by``,
+    ``later``, ``duplicate``, ``aborted``, ``requeued`` and ``skipped``; ``wait_ms``, for how long it could have run
+    before; ``duration_ms``; ``worker`` and ``version``; and where they apply ``error_type``, ``error``, ``decided_by``,
     ``delay_ms``, ``key``, the digest of the idempotency key, ``tick``, ``trace_id`` and ``span_id``, and what the
     message has brought of its sender's context. Arguments are not logged unless they are asked for.
 

@@ -9,6 +9,7 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import Middleware, MiddlewareError
 
+from middleware.aborted import is_aborted
 from middleware.failure import failure_of
 from middleware.suggestion import did_you_mean
 from middleware.trail import retries_of
@@ -24,8 +25,8 @@ class NotTold(Exception):
 class Callbacks(Middleware):
     """Sends a message and its outcome to the actors that wait for them, when it has ended; in place of Dramatiq's.
 
-    ``on_success`` is sent when it is done, and ``on_failure`` when it has failed for good, however that came. An
-    attempt that is tried again is no end.
+    ``on_success`` is sent when it is done, and ``on_failure`` when it has failed for good, however that came, or was
+    aborted. An attempt that is tried again is no end.
 
     A message that comes again after its end sends its callbacks again. Their message ids follow from that of the
     message, so that a copy is known as one, and the callback's actor runs once.
@@ -44,9 +45,16 @@ class Callbacks(Middleware):
         result: Any = None,
         exception: BaseException | None = None,
     ) -> None:
-        """Tell who waits for the success of *message*."""
+        """Tell who waits for the success of *message*, or for its failure if it was aborted."""
         if exception is None and not message.failed:
             tell(broker, message, "on_success", result)
+        else:
+            self.after_skip_message(broker, message)
+
+    def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
+        """Tell who waits for the failure of *message* that it was aborted: it is no dead letter, and is not nacked."""
+        if is_aborted(message):
+            tell(broker, message, "on_failure", asdict(failure_of(message)))
 
     def before_nack(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Tell who waits for the failure of *message*: whatever fails for good passes here."""

@@ -17,7 +17,8 @@ class Ended:
 
     Attributes:
         message: the message, as the attempt has left it.
-        outcome: one of ``done``, ``retried``, ``dead``, ``later``, ``duplicate``, ``requeued`` and ``skipped``.
+        outcome: one of ``done``, ``retried``, ``dead``, ``later``, ``duplicate``, ``aborted``, ``requeued`` and
+            ``skipped``.
         error: what the attempt has raised.
         wait_ms: for how long the message could have run before it began; delays that were asked for are left out.
         duration_ms: how long it took.

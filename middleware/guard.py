@@ -16,6 +16,7 @@ import dramatiq
 from dramatiq.errors import Retry
 from dramatiq.middleware import MiddlewareError, SkipMessage
 
+from middleware.age_limit import LATEST
 from middleware.guarded import Guarded, concludes, is_suspect
 from middleware.keys import InvalidKey, digest, fingerprint
 from middleware.leases import Leases
@@ -189,7 +190,7 @@ class Guard:
 
     def end(self, guarded: Guarded, ending: Ending, **details: Any) -> None:
         """Note how the claim ends that *guarded* holds; it is renewed no more, and yet to be recorded."""
-        if guarded.watched and ending is not Ending.ABANDONED:
+        if guarded.watched and ending not in (Ending.ABANDONED, Ending.ABORTED):
             ending, details = Ending.FORGOTTEN, {}
         self._give_way(guarded)
         if guarded.lease is not None:
@@ -312,9 +313,7 @@ def _request(policy: Policy, actor: dramatiq.Actor[..., Any], message: dramatiq.
     key = message.options.get("idempotency_key")
     if key is None and policy.key is not None:
         # It comes from a producer that does not know the actor's options. A template wants the types of the hints.
-        restore = getattr(actor, "restore", None)
-        args, kwargs = (message.args, message.kwargs) if restore is None else _restored(restore, message)
-        key = policy.key(args, kwargs)
+        key = policy.key(*arguments_of(actor, message))
     if key is None:
         # The same message has the same arguments.
         key, print_ = message.message_id, ""
@@ -333,12 +332,13 @@ def _request(policy: Policy, actor: dramatiq.Actor[..., Any], message: dramatiq.
         park=policy.on_lost == "park",
         hold=policy.on_failed == "hold",
         replays=replays_of(message),
+        replayed=_replayed(message),
     )
 
 
 def _watch(policy: Policy, message: dramatiq.Message[Any]) -> Request:
     """Return what the store is asked for *message*, whose actor is not guarded."""
-    scope = f"{policy.scope} (unguarded)"
+    scope = unguarded_scope(policy.scope)
     return Request(
         digest=digest(scope, message.message_id),
         scope=scope,
@@ -349,16 +349,36 @@ def _watch(policy: Policy, message: dramatiq.Message[Any]) -> Request:
         ttl_ms=policy.ttl_ms,
         max_losses=policy.max_losses,
         replays=replays_of(message),
+        replayed=_replayed(message),
     )
 
 
-def _restored(
-    restore: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]], message: dramatiq.Message[Any]
+def _replayed(message: dramatiq.Message[Any]) -> int:
+    """Return when *message* was replayed last; 0 if it was not, or nobody can tell."""
+    at = message.message_timestamp if replays_of(message) else 0
+    return at if type(at) is int and 0 <= at < LATEST else 0
+
+
+def arguments_of(
+    actor: dramatiq.Actor[..., Any], message: dramatiq.Message[Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of *message* with the types that its actor expects, where that knows them.
+
+    Raises:
+        InvalidKey: they don't fit.
+    """
+    restore: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = getattr(actor, "restore", None)
+    if restore is None:
+        return message.args, message.kwargs
     try:
         return restore(message.args, message.kwargs)
     except (TypeError, ValueError) as error:
         raise InvalidKey(f"actor {message.actor_name!r}: {error}") from error
+
+
+def unguarded_scope(scope: str) -> str:
+    """Return what the key of a message is unique in that is not guarded, but watched."""
+    return f"{scope} (unguarded)"
 
 
 def new_token() -> str:

@@ -12,6 +12,7 @@ from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import GroupCallbacks, Middleware, MiddlewareError, Pipelines, SkipMessage
 from dramatiq.results import ResultError
 
+from middleware.aborted import is_aborted, note_aborted
 from middleware.age_limit import note_due
 from middleware.attempt import Attempt, set_current
 from middleware.callbacks import Callbacks
@@ -22,7 +23,7 @@ from middleware.keys import InvalidKey
 from middleware.options import InvalidPolicy
 from middleware.policy import OPTIONS, Defaults
 from middleware.results import UNSTORED, encode_result, encode_skip, is_skip, value_of
-from middleware.stores import WORKER_LOST, Answer, Ending, Store, Verdict
+from middleware.stores import ABORTED, WORKER_LOST, Answer, Ending, Store, Verdict
 from middleware.trail import retries_of
 
 # By so much a retry may come before the store finds it due, in milliseconds: the clocks of those who hold it differ.
@@ -132,7 +133,9 @@ class Idempotency(Middleware):
         if guarded.lease is None:
             return
         retries = retries_of(message)
-        if message.failed or (exception is not None and guarded.retry_ms is None and not _is_requeued(message)):
+        if is_aborted(message):
+            self.guard.end(guarded, Ending.ABORTED, retries=retries)
+        elif message.failed or (exception is not None and guarded.retry_ms is None and not _is_requeued(message)):
             self.guard.end(guarded, Ending.FAILED, error=_error_of(message), retries=retries)
         elif exception is not None:
             due_ms = max(0, (guarded.retry_ms or 0) - EARLY_MS)
@@ -149,9 +152,11 @@ class Idempotency(Middleware):
         guarded = self.guard.guarded(broker, message)
         if guarded.lease is not None:
             # Another middleware has skipped it after all.
+            retries = retries_of(message)
             if message.failed:
-                retries = retries_of(message)
                 self.guard.end(guarded, Ending.FAILED, error=_error_of(message), retries=retries)
+            elif is_aborted(message):
+                self.guard.end(guarded, Ending.ABORTED, retries=retries)
             elif guarded.skipped:
                 self.guard.end(guarded, Ending.DONE, result=encode_skip(guarded.skipped))
             else:
@@ -199,7 +204,9 @@ class Idempotency(Middleware):
         request = guarded.request
         assert request is not None  # noqa: S101
         same = answer.owner == message.message_id
-        if answer.verdict is Verdict.BUSY and not message.failed:
+        if is_aborted(message):
+            self.guard.count("aborted", request, "it was aborted, and has not run")
+        elif answer.verdict is Verdict.BUSY and not message.failed:
             if same or guarded.policy.on_duplicate == "wait" or _has_followers(broker, message):
                 delay = answer.remaining_ms + 1 if same else min(answer.remaining_ms + 1, LOOK_AGAIN_MS)
                 guarded.postponed_ms = delay
@@ -249,6 +256,10 @@ def _refusal(guarded: Guarded, message: dramatiq.MessageProxy) -> str:
     assert answer is not None  # noqa: S101
     assert request is not None  # noqa: S101
     prefix = f"idempotency key {guarded.key!r}: " if guarded.key is not None else ""
+    if answer.error == ABORTED and answer.owner == message.message_id:
+        # Also a copy of it: whoever was told so first may have been lost before anything followed.
+        note_aborted(message)
+        return f"{prefix}{ABORTED}"
     failure = _failure(answer, guarded, same=answer.owner == message.message_id)
     if failure is None:
         return f"{prefix}{answer.verdict}"

@@ -30,7 +30,7 @@ class InvalidKey(MiddlewareError, ValueError):
 
 
 class KeyMaker:
-    """Makes the idempotency key of each call of an actor.
+    """Makes the idempotency key of each call of an actor, or another key of its arguments.
 
     Args:
         spec: a format string over the arguments, such as ``"charge:{order_id}"``, or a function that takes what
@@ -38,13 +38,16 @@ class KeyMaker:
             string without fields is one key for all calls.
         fn: the actor's function.
         actor_name: for errors.
+        option: likewise.
 
     Raises:
         InvalidKey: *spec* does not fit the parameters of *fn*, or no call could give a key.
     """
 
-    def __init__(self, spec: Key, fn: Callable[..., object], actor_name: str) -> None:
-        self._source = f"actor {actor_name!r}: idempotency_key"
+    def __init__(
+        self, spec: Key, fn: Callable[..., object], actor_name: str, *, option: str = "idempotency_key"
+    ) -> None:
+        self._source = f"actor {actor_name!r}: {option}"
         self._signature = inspect.signature(fn)
         self._spec = spec
         parameters = self._signature.parameters

@@ -1,4 +1,4 @@
-"""The claims that this process holds, and the thread that renews them."""
+"""The claims and the seats that this process holds, and the thread that renews them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from middleware.stores import Claim, Store, StoreUnavailable
+from middleware.stores import Claim, SeatRequest, Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Lease:
 
 
 class Leases:
-    """Holds the leases of what runs here and of what waits to run; renews them all in one call.
+    """Holds the leases of what runs here and of what waits to run; renews them all in one call, and seats in another.
 
     Args:
         store: called for the store.
@@ -45,6 +45,7 @@ class Leases:
         self._store = store
         self._held: dict[str, Lease] = {}
         self._unstarted: dict[str, Lease] = {}
+        self._seats: dict[str, SeatRequest] = {}
         self._every_s = float("inf")
         self._wake = threading.Event()
         self._stopping = False
@@ -55,10 +56,17 @@ class Leases:
         lease_s = claim.request.lease_ms / 1000
         lease = Lease(claim, asked_at + lease_s)
         self._held[claim.request.token] = self._unstarted[claim.request.token] = lease
-        if lease_s / 3 < self._every_s:
-            self._every_s = lease_s / 3
-            self._wake.set()
+        self._hurry(lease_s)
         return lease
+
+    def hold_seat(self, seat: SeatRequest) -> None:
+        """Renew *seat* from now on."""
+        self._seats[seat.token] = seat
+        self._hurry(seat.lease_ms / 1000)
+
+    def end_seat(self, seat: SeatRequest) -> None:
+        """Renew *seat* no more."""
+        self._seats.pop(seat.token, None)
 
     def start(self, lease: Lease) -> bool:
         """Return whether *lease* is the caller's to start, or to give up; true once for each lease."""
@@ -87,6 +95,14 @@ class Leases:
                 request = lease.claim.request
                 log.warning("message %s: the lease of its key %r is another's now", request.owner, request.key)
 
+        if seats := list(self._seats.values()):
+            for seat, is_held in zip(seats, self._store().keep_seats(seats), strict=True):
+                if seat.token not in self._seats:
+                    # Left while it was renewed: it may have come back by that.
+                    self._store().leave_seat(seat, None)
+                elif not is_held and self._seats.pop(seat.token, None) is not None:
+                    log.warning("message %s: its seat is another's now; more run at once than may", seat.owner)
+
     def begin(self) -> None:
         """Start the thread that renews."""
         self._stopping = False
@@ -100,6 +116,11 @@ class Leases:
         if self._thread is not None:
             self._thread.join(AGAIN_AFTER_S)
             self._thread = None
+
+    def _hurry(self, lease_s: float) -> None:
+        if lease_s / 3 < self._every_s:
+            self._every_s = lease_s / 3
+            self._wake.set()
 
     def _run(self) -> None:
         failing = False

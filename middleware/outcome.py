@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dramatiq
 
+from middleware.aborted import is_aborted
 from middleware.guard import TryLater
 from middleware.guarded import Guarded
 from middleware.stores import Verdict
@@ -13,6 +14,8 @@ def outcome_of(message: dramatiq.MessageProxy, error: BaseException | None) -> s
     """Return how an attempt of *message* has ended, once all hooks have had their say; *error* is what it raised."""
     if message.failed:
         return "dead"
+    if is_aborted(message):
+        return "aborted"
     if getattr(message, "requeue", False):
         return "requeued"
     if error is None:
@@ -26,6 +29,8 @@ def outcome_of_skipped(message: dramatiq.MessageProxy) -> str:
     answer = guarded.answer if guarded is not None else None
     if message.failed:
         return "dead"
+    if is_aborted(message):
+        return "aborted"
     if getattr(message, "requeue", False):
         return "requeued"
     if guarded is not None and guarded.postponed_ms is not None:

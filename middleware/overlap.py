@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,14 +12,17 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import Middleware, MiddlewareError, SkipMessage
 
+from middleware.aborted import is_aborted
 from middleware.guard import LOOK_AGAIN_MS, Guard, Postponed, new_token
 from middleware.guarded import Guarded
 from middleware.idempotency import EARLY_MS, GuardFailed
 from middleware.keys import digest
 from middleware.letter import replays_of
-from middleware.stores import Claim, Ending, Outcome, Record, Request, State, Store, StoreUnavailable, Verdict
+from middleware.stores import Claim, Ending, Outcome, Record, Refused, Request, State, Store, StoreUnavailable, Verdict
 from middleware.tick_runs import tick_of
 from middleware.trail import retries_of, trail_of
+
+log = logging.getLogger(__name__)
 
 SKIP, QUEUE_ONE = "skip", "queue_one"
 
@@ -78,14 +82,19 @@ class Overlap(Middleware):
         exception: BaseException | None = None,
     ) -> None:
         """End the run, or keep the slot for the next attempt."""
-        if exception is None or message.failed:
+        if exception is None or message.failed or is_aborted(message):
             self._leave(message, Ending.FORGOTTEN)
         else:
             self._leave(message, Ending.WAITING, due_ms=_pause_ms(message))
 
     def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """End a run that another middleware has skipped after all; keep the slot for one that comes again."""
-        self._leave(message, Ending.ABANDONED if getattr(message, "requeue", False) else Ending.FORGOTTEN)
+        guarded: Guarded | None = vars(message).get("guarded")
+        comes_again = getattr(message, "requeue", False) or (guarded is not None and guarded.postponed_ms is not None)
+        self._leave(message, Ending.ABANDONED if comes_again else Ending.FORGOTTEN)
+        tick = tick_of(message)
+        if is_aborted(message) and tick is not None and tick.get("overlap") in (SKIP, QUEUE_ONE):
+            self._free(message, str(tick["schedule"]))
 
     def _enter(self, message: dramatiq.MessageProxy, own: Guarded, schedule: str, policy: str) -> None:
         slot = Guarded(replace(own.policy, idempotent=True), _request("slot", schedule, own.policy.lease_ms, message))
@@ -133,6 +142,18 @@ class Overlap(Middleware):
         if answer.verdict is Verdict.RUN:
             self._store().exchange([Outcome(Claim(line, answer.fence), Ending.ABANDONED)], [])
         return answer.owner == line.owner
+
+    def _free(self, message: dramatiq.MessageProxy, schedule: str) -> None:
+        """Free the slot that is kept for *message* between two attempts, of which the next is not to be."""
+        name = digest("overlap:slot", schedule)
+        try:
+            record = self._store().inspect(name)
+            if record is not None and record.state is State.WAITING and record.owner == message.message_id:
+                self._store().release(name)
+        except (StoreUnavailable, Refused, KeyError) as error:
+            log.warning(
+                "message %s was aborted; its schedule's slot is free a lease later: %s", message.message_id, error
+            )
 
     def _leave(self, message: dramatiq.MessageProxy, ending: Ending, **details: Any) -> None:
         slot: Guarded | None = vars(message).pop("slot", None)

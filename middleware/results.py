@@ -16,7 +16,7 @@ from dramatiq.results.backend import DEFAULT_TIMEOUT
 from middleware.failure import Failure
 from middleware.keys import digest, fingerprint
 from middleware.policy import Policy
-from middleware.stores import Record, State, Store, StoreUnavailable
+from middleware.stores import ABORTED, Record, State, Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,13 @@ class ResultTooLarge(NoResult):
 
 class ResultUnknown(NoResult):
     """The message is parked: nobody knows whether it ran, and an operator decides."""
+
+
+class ResultAborted(ResultFailure):
+    """The message was aborted."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, "Aborted", ABORTED)  # type: ignore[no-untyped-call]
 
 
 class ResultConflict(NoResult):
@@ -158,6 +165,7 @@ class RecordedResults(ResultBackend):
         Raises:
             ResultMissing, ResultTimeout: there is none yet; without *block*, and with it.
             ResultFailure: the message has failed for good.
+            ResultAborted: it was aborted; a ``ResultFailure``.
             ResultUnknown: it is parked.
             ResultConflict: its key belongs to other arguments.
             ResultNotStored, ResultTooLarge: the result is not kept.
@@ -250,6 +258,8 @@ def _differs(record: Record, message: dramatiq.Message[Any], policy: Policy) -> 
 
 def _result(record: Record, message: dramatiq.Message[Any], actor: dramatiq.Actor[..., Any] | None) -> Any:
     """Return the result that an ended *record* holds, or raise what it holds instead."""
+    if record.state is State.FAILED and record.error == ABORTED:
+        raise ResultAborted(f"{_of(message)} is none: it was aborted")
     if record.state is State.FAILED:
         failure = Failure.from_text(record.error)
         raise ResultFailure(f"actor raised {failure.type}: {failure.message}", failure.type, failure.message)

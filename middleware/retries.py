@@ -15,6 +15,7 @@ from dramatiq.errors import BrokerConnectionError
 from dramatiq.middleware import Interrupt, Middleware, SkipMessage
 
 from middleware import trail
+from middleware.aborted import Aborted, note_aborted
 from middleware.age_limit import age_of, note_due
 from middleware.callbacks import tell
 from middleware.decision import Decision, decide
@@ -82,6 +83,9 @@ class Retries(Middleware):
     ) -> None:
         """Decide what is done about a failed attempt."""
         if exception is None or message.failed:
+            return
+        if isinstance(exception, Aborted):
+            note_aborted(message)
             return
         try:
             self._follow(broker, message, exception)

@@ -11,6 +11,7 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import Middleware
 
+from middleware.aborted import is_aborted
 from middleware.failure import failure_of, text_of
 from middleware.guarded import Guarded
 from middleware.results import encode_result
@@ -53,18 +54,22 @@ class TickRuns(Middleware):
         result: Any = None,
         exception: BaseException | None = None,
     ) -> None:
-        """Record a success."""
+        """Record a success, or that it was aborted."""
         if exception is None and not message.failed:
             kept = encode_result(result, of="the result of a tick") if _keeps_results(message) else ""
             self._note(broker, message, "done", result=_value(kept))
+        elif is_aborted(message):
+            self.before_nack(broker, message)
 
     def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
-        """Record that another middleware has skipped it."""
-        if not (message.failed or getattr(message, "requeue", False) or _is_copy(message) or _is_postponed(message)):
+        """Record that another middleware has skipped it, or that it was aborted."""
+        if is_aborted(message):
+            self.before_nack(broker, message)
+        elif not (message.failed or getattr(message, "requeue", False) or _is_copy(message) or _is_postponed(message)):
             self._note(broker, message, "skipped", error=text_of(vars(message).get("skip_reason", ""), LONGEST))
 
     def before_nack(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
-        """Record a failure: whatever fails for good passes here."""
+        """Record a failure: whatever fails for good passes here, and what was aborted."""
         if tick_of(message) is not None and not _is_closed(message):
             failure = failure_of(message)
             self._note(broker, message, "failed", error=f"{failure.type}: {failure.message}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import logging
 import threading
@@ -15,10 +14,11 @@ from typing import Any
 import dramatiq
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import TimeLimit as DramatiqTimeLimit
-from dramatiq.middleware import TimeLimitExceeded, raise_thread_exception
+from dramatiq.middleware import TimeLimitExceeded
 
 from middleware import whereabouts
 from middleware.async_io import LoopThread
+from middleware.interrupts import Interrupts, Running
 
 log = logging.getLogger(__name__)
 
@@ -47,22 +47,19 @@ class Overdue:
 class TimeLimit(DramatiqTimeLimit):
     """Dramatiq's time limit, whose interrupt can hit the actor's function only.
 
-    An interrupt is an exception that appears in the worker thread at its next bytecode. Where the function ends
-    just before, Dramatiq's own appears in the code that settles the message, or ends the worker thread, which
-    nobody replaces. Here it can appear only while the function runs, and what is still pending then is taken back.
-
     The interrupt says what the limit was, and its traceback where the function was; of an async one its notes do. An
     attempt that does not react, as it waits in C, is a warning of the logger ``middleware.time_limit`` with where it
     is, once, five seconds after its limit.
 
     Args:
         time_limit: milliseconds that an attempt may take, where its actor and message do not say.
+        interrupts: is told of what runs; others may interrupt it, too.
     """
 
-    def __init__(self, *, time_limit: float = 600_000) -> None:
+    def __init__(self, *, time_limit: float = 600_000, interrupts: Interrupts | None = None) -> None:
         super().__init__(time_limit=time_limit)
         self._limit = threading.local()
-        self._watch = _Watch()
+        self._watch = _Watch(Interrupts() if interrupts is None else interrupts)
 
     def overdue(self) -> list[Overdue]:
         """Return the attempts of this process that go on though they have been interrupted; from any thread."""
@@ -104,68 +101,58 @@ class TimeLimit(DramatiqTimeLimit):
             armed, self._limit.armed = getattr(self._limit, "armed", None), None
             if armed is None:
                 return fn(*args, **kwargs)
-            thread_id = threading.get_ident()
-            self._watch.arm(thread_id, *armed)
+            running = self._watch.arm(threading.get_ident(), *armed)
             try:
                 return fn(*args, **kwargs)
             except TimeLimitExceeded as error:
-                self._watch.explain(thread_id, error)
+                self._watch.explain(running.thread_id, error)
                 raise
             finally:
-                self._watch.disarm(thread_id)
+                self._watch.disarm(running)
 
         return run
-
-
-# When it is to end, by the monotonic clock; its limit in seconds; its message.
-_Armed = tuple[float, float, dramatiq.MessageProxy]
 
 
 @dataclass(slots=True)
 class _Late:
     """An attempt that was interrupted, and where its coroutine was, if it has one."""
 
-    armed: _Armed
+    running: Running
     coroutine: str
     is_told: bool = False
 
     @property
     def limit_ms(self) -> float:
-        return round(self.armed[1] * 1000, 3)
+        return round(self.running.limit_s * 1000, 3)
 
     def overdue(self, now: float) -> Overdue:
-        message = self.armed[2]
-        return Overdue(message.message_id, message.actor_name, self.limit_ms, now - self.armed[0])
+        message = self.running.message
+        return Overdue(message.message_id, message.actor_name, self.limit_ms, now - self.running.deadline)
 
 
 class _Watch:
     """A thread that interrupts other threads at their deadlines.
 
-    An attempt takes no lock, unless it was interrupted: eight threads would wait for each other twice a message.
-
     Attributes:
         late: by thread, the attempts that were interrupted and have not ended.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._deadlines: dict[int, _Armed] = {}
+    def __init__(self, interrupts: Interrupts) -> None:
+        self._interrupts = interrupts
+        self._starting = threading.Lock()
         self.late: dict[int, _Late] = {}
         self._thread: threading.Thread | None = None
 
-    def arm(self, thread_id: int, seconds: float, message: dramatiq.MessageProxy) -> None:
-        self._deadlines[thread_id] = time.monotonic() + seconds, seconds, message
+    def arm(self, thread_id: int, seconds: float, message: dramatiq.MessageProxy) -> Running:
         if self._thread is None or not self._thread.is_alive():
             self._start()
+        running = Running(thread_id, message, time.monotonic() + seconds, seconds)
+        self._interrupts.begin(running)
+        return running
 
-    def disarm(self, thread_id: int) -> None:
-        # Who takes the deadline out has the say.
-        if self._deadlines.pop(thread_id, None) is None:
-            with self._lock:
-                self._deadlines.pop(thread_id, None)
-                self.late.pop(thread_id, None)
-                # It was interrupted; where that has not appeared yet, it no longer will.
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), None)
+    def disarm(self, running: Running) -> None:
+        if self._interrupts.end(running):
+            self.late.pop(running.thread_id, None)
 
     def explain(self, thread_id: int, error: TimeLimitExceeded) -> None:
         """Let *error*, which can be given no text when it is raised in another thread, say what has happened."""
@@ -180,7 +167,7 @@ class _Watch:
         return [late.overdue(now) for late in list(self.late.values())]
 
     def _start(self) -> None:
-        with self._lock:
+        with self._starting:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="actors-time-limit", daemon=True)
                 self._thread.start()
@@ -189,24 +176,21 @@ class _Watch:
         while True:
             time.sleep(INTERVAL_S)
             now = time.monotonic()
-            for thread_id, armed in list(self._deadlines.items()):
-                if now >= armed[0]:
-                    self._interrupt(thread_id, armed)
+            for running in self._interrupts:
+                if now >= running.deadline:
+                    self._interrupt(running)
             for thread_id, late in list(self.late.items()):
-                if not late.is_told and now >= late.armed[0] + GRACE_S:
+                if not late.is_told and now >= late.running.deadline + GRACE_S:
                     self._tell(thread_id, late)
 
-    def _interrupt(self, thread_id: int, armed: _Armed) -> None:
+    def _interrupt(self, running: Running) -> None:
         # Before the interrupt, as afterwards the coroutine is cancelled.
-        coroutine = _coroutine_of(thread_id)
-        with self._lock:
-            taken = self._deadlines.pop(thread_id, None)
-            if taken is armed:
-                self.late[thread_id] = _Late(armed, coroutine)
-                raise_thread_exception(thread_id, TimeLimitExceeded)
-            elif taken is not None:
-                # The thread has gone on to its next attempt meanwhile.
-                self._deadlines[thread_id] = taken
+        late = _Late(running, _coroutine_of(running.thread_id))
+
+        def note() -> None:
+            self.late[running.thread_id] = late
+
+        self._interrupts.interrupt(running, TimeLimitExceeded, before=note)
 
     def _tell(self, thread_id: int, late: _Late) -> None:
         where = _coroutine_of(thread_id) or whereabouts.of_thread(thread_id, within=__file__)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from actors.checks.settings import text
+from actors.cli.abort import abort
 from actors.cli.check import check
 from actors.cli.dead import app as dead
 from actors.cli.delayed import app as delayed
@@ -75,7 +76,7 @@ def _start(
     import_from_here()
 
 
-for command in (check, dev, status, top, events, queues, send, run, relay, exporter, settings, migrate):
+for command in (abort, check, dev, status, top, events, queues, send, run, relay, exporter, settings, migrate):
     app.command()(command)
 app.add_typer(dead)
 app.add_typer(delayed)

@@ -35,6 +35,7 @@ class Outcome(StrEnum):
     DEAD = "dead"
     LATER = "later"
     DUPLICATE = "duplicate"
+    ABORTED = "aborted"
     REQUEUED = "requeued"
     SKIPPED = "skipped"
 

@@ -16,7 +16,14 @@ MOST_RUNNING, MOST_QUEUES = 8, 8
 ID_LENGTH = 8
 
 _STATES = {"ready": "green", "starting": "yellow", "stopping": "yellow", "ended": "dim"}
-_OUTCOMES = {"done": "green", "duplicate": "dim", "skipped": "dim", "later": "yellow", "retried": "yellow"}
+_OUTCOMES = {
+    "done": "green",
+    "duplicate": "dim",
+    "aborted": "dim",
+    "skipped": "dim",
+    "later": "yellow",
+    "retried": "yellow",
+}
 
 
 def render(scene: Scene, title: str, now_s: float, now: datetime) -> Group:

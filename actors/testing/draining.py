@@ -15,8 +15,9 @@ from actors.errors import StubError
 from actors.testing.messages import Delivery, EnqueuedMessage, Entry
 from actors.testing.stub import StubBroker
 from actors.testing.swap import current
+from middleware.aborted import is_aborted
 
-Outcome = Literal["done", "retried", "dead", "skipped", "requeued"]
+Outcome = Literal["done", "retried", "dead", "aborted", "skipped", "requeued"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Attempt:
     Attributes:
         message: the message, as it was before the attempt.
         outcome: ``done``; ``retried``, when it failed and was enqueued again; ``dead``, when it was dead-lettered;
-            ``skipped`` by a middleware; ``requeued``, when what follows it could not be enqueued.
+            ``aborted``; ``skipped`` by a middleware; ``requeued``, when what follows it could not be enqueued.
         result: what the actor returned.
         error: what the attempt raised.
     """
@@ -159,6 +160,8 @@ class _Worker:
 def _outcome(delivery: Delivery) -> Outcome:
     if delivery.failed:
         return "dead"
+    if is_aborted(delivery):
+        return "aborted"
     if delivery.requeue:
         return "requeued"
     if delivery.skipped:

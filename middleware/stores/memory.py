@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from middleware.stores import transitions
-from middleware.stores.protocol import OPEN, Alias, Answer, Claim, Kept, Outcome, Record, Request, State
+from middleware.stores.memory_seats import MemorySeats
+from middleware.stores.notes import MOST_NOTES, NOTE_MS, Abort
+from middleware.stores.protocol import OPEN, Alias, Answer, Claim, Ending, Kept, Outcome, Record, Request, State
+from middleware.stores.seats import SeatAnswer, SeatRequest
 
 # Fewer entries than this are never looked through for what has expired.
 _FEW = 1_000
@@ -30,6 +33,9 @@ class MemoryStore:
         self._kept: dict[str, Kept] = {}
         self._aliases: dict[str, tuple[str, int]] = {}
         self._groups: dict[str, tuple[int, set[str], int]] = {}
+        # In the order of their numbers.
+        self._notes: dict[str, int] = {}
+        self._seats = MemorySeats()
         self._fence = 0
         self._full = _FEW
 
@@ -114,6 +120,38 @@ class MemoryStore:
                     self._aliases[alias.message_id] = (alias.digest, alias.expires)
             return taken
 
+    def abort(self, message_id: str, digests: Sequence[str]) -> Abort:
+        """Note that a message is to be aborted, unless it has ended."""
+        with self._lock:
+            now = self._now()
+            there = [self._get(digest, now) for digest in digests]
+            found = transitions.abort([kept.record if kept is not None else None for kept in there], message_id, now)
+            if found is not Abort.ENDED:
+                oldest = (now - NOTE_MS) * 1000
+                notes = {name: number for name, number in self._notes.items() if number > oldest and name != message_id}
+                self._notes = dict(list(notes.items())[1 - MOST_NOTES :]) | {message_id: self._next_fence(now)}
+            return found
+
+    def aborts(self, after: int, *, limit: int = 1_000) -> list[tuple[str, int]]:
+        """Return messages that are to be aborted, each with the number of its note."""
+        with self._lock:
+            return [(name, number) for name, number in self._notes.items() if number > after][:limit]
+
+    def sit(self, request: SeatRequest) -> SeatAnswer:
+        """Give a seat to *request*, or a place in the line."""
+        with self._lock:
+            return self._seats.sit(request, self._now())
+
+    def keep_seats(self, held: Sequence[SeatRequest]) -> list[bool]:
+        """Extend the leases of *held*; return for each whether it is still so."""
+        with self._lock:
+            return self._seats.keep(held, self._now())
+
+    def leave_seat(self, seat: SeatRequest, held_ms: int | None) -> None:
+        """Free *seat*, which was held for *held_ms* milliseconds; None if that is known already."""
+        with self._lock:
+            self._seats.leave(seat, held_ms, self._now())
+
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""
         return self._now()
@@ -128,7 +166,10 @@ class MemoryStore:
 
     def _begin(self, request: Request, now: int) -> Answer:
         there = self._get(request.digest, now)
-        answer, kept = transitions.begin(there, request, now, next_fence=lambda: self._next_fence(now))
+        note = self._notes.get(request.owner)
+        answer, kept = transitions.begin(there, request, now, next_fence=lambda: self._next_fence(now), note=note)
+        if transitions.removes_its_note(answer, kept):
+            del self._notes[request.owner]
         if kept is not None:
             self._kept[request.digest] = kept
         if transitions.names_its_key(request, answer):
@@ -137,7 +178,10 @@ class MemoryStore:
 
     def _finish(self, outcome: Outcome, now: int) -> bool:
         digest = outcome.claim.request.digest
-        return self._keep(digest, transitions.finish(self._get(digest, now), outcome, now))
+        counts = self._keep(digest, transitions.finish(self._get(digest, now), outcome, now))
+        if counts and outcome.ending is Ending.ABORTED:
+            self._notes.pop(outcome.claim.request.owner, None)
+        return counts
 
     def _renew(self, claim: Claim, now: int, *, mark: bool = False) -> bool:
         digest = claim.request.digest

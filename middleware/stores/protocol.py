@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from middleware.stores.notes import Notes
+from middleware.stores.seats import Seats
+
 
 class StoreUnavailable(Exception):
     """The store did not answer within its timeout, or refuses to write."""
@@ -30,6 +33,8 @@ class State(StrEnum):
 
 # The error of a record that no worker has ended: the store itself has, when all of them were lost.
 WORKER_LOST = "its worker was lost"
+# And of one whose message was aborted; it has failed, and is no dead letter.
+ABORTED = "it was aborted"
 OPEN = frozenset({State.RUNNING, State.WAITING, State.FAILED, State.UNKNOWN})
 
 
@@ -38,7 +43,8 @@ class Verdict(StrEnum):
 
     ``RUN``: here is the claim. ``BUSY``: another delivery holds the key, or waits to be tried again. ``DONE``,
     ``FAILED``, ``UNKNOWN``: the record's state, and nothing is to be run. ``CONFLICT``: the key belongs to other
-    arguments. ``POISON``: it has cost as many workers as it may.
+    arguments. ``POISON``: it has cost as many workers as it may. ``ABORTED``: its message was aborted, and has failed,
+    unless the key is another's.
     """
 
     RUN = "run"
@@ -48,6 +54,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
     CONFLICT = "conflict"
     POISON = "poison"
+    ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,7 @@ class Request:
         hold: a key that has failed stays closed to other messages.
         replays: how often the message has been replayed; a higher number than the record's reopens its end.
         lost: how many of its workers were lost before the store was asked of it; a claim counts them.
+        replayed: when that was last, in milliseconds since the Unix epoch, or 0; it undoes an abort before it.
     """
 
     digest: str
@@ -84,6 +92,7 @@ class Request:
     hold: bool = False
     replays: int = 0
     lost: int = 0
+    replayed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +144,13 @@ class Claim:
 class Ending(StrEnum):
     """How a claim ends.
 
-    ``DONE`` and ``FAILED`` are final. ``WAITING``: to be tried again. ``ABANDONED``: not begun, left to the next
-    delivery of the same message. ``FORGOTTEN``: not begun, and not to be; the key is free at once.
+    ``DONE``, ``FAILED`` and ``ABORTED`` are final. ``WAITING``: to be tried again. ``ABANDONED``: not begun, left to
+    the next delivery of the same message. ``FORGOTTEN``: not begun, and not to be; the key is free at once.
     """
 
     DONE = "done"
     FAILED = "failed"
+    ABORTED = "aborted"
     WAITING = "waiting"
     ABANDONED = "abandoned"
     FORGOTTEN = "forgotten"
@@ -210,7 +220,7 @@ class Refused(Exception):
     """An operator's command does not fit the state of the record."""
 
 
-class Store(Protocol):
+class Store(Notes, Seats, Protocol):
     """Keeps the records. Every call is atomic for each key, and safe from any thread.
 
     All of them raise :class:`StoreUnavailable`; one that did may have happened, and can be repeated.

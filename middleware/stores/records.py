@@ -14,7 +14,19 @@ from collections.abc import Iterable
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
-from middleware.stores.protocol import OPEN, Answer, Claim, Ending, Kept, Outcome, Record, Request, State, Verdict
+from middleware.stores.protocol import (
+    ABORTED,
+    OPEN,
+    Answer,
+    Claim,
+    Ending,
+    Kept,
+    Outcome,
+    Record,
+    Request,
+    State,
+    Verdict,
+)
 
 Kind = tuple[str | int | bool, ...]
 
@@ -44,19 +56,21 @@ def kind_of_outcome(outcome: Outcome) -> Kind:
     """Return what finish.lua is told once of all outcomes that have it in common."""
     claim, ending = outcome.claim, outcome.ending
     if ending is Ending.DONE:
-        return "done", claim.request.ttl_ms, 0, 0, 0, '""'
+        return "done", claim.request.ttl_ms, 0, 0, 0, '""', False
     if ending is Ending.FORGOTTEN:
-        return "released", claim.request.ttl_ms, 0, 0, 0, '""'
-    error = _quoted(outcome.error)
-    if ending is Ending.FAILED:
-        return "failed", claim.request.ttl_ms, 0, outcome.retries, claim.lost, error
+        return "released", claim.request.ttl_ms, 0, 0, 0, '""', False
+    aborted = ending is Ending.ABORTED
+    error = _quoted(ABORTED if aborted else outcome.error)
+    if aborted or ending is Ending.FAILED:
+        return "failed", claim.request.ttl_ms, 0, outcome.retries, claim.lost, error, aborted
     retries = claim.retries if ending is Ending.ABANDONED else outcome.retries
-    return "waiting", claim.request.ttl_ms, outcome.due_ms, retries, claim.lost, error
+    return "waiting", claim.request.ttl_ms, outcome.due_ms, retries, claim.lost, error, False
 
 
 def fields_of_running(request: Request) -> str:
     """Return the fields that a record of *request* has while it runs."""
-    return f'{_fields(request)},"token":{_quoted(request.token)}'
+    replayed = f',"replayed":{request.replayed}' if request.replayed else ""
+    return f'{_fields(request)}{replayed},"token":{_quoted(request.token)}'
 
 
 def fields_of_ended(outcome: Outcome) -> str:

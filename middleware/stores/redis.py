@@ -23,7 +23,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from middleware.stores import records
+from middleware.stores import records, seats
+from middleware.stores.notes import MOST_NOTES, NOTE_MS, Abort
 from middleware.stores.protocol import (
     OPEN,
     Alias,
@@ -37,6 +38,7 @@ from middleware.stores.protocol import (
     State,
     StoreUnavailable,
 )
+from middleware.stores.seats import SeatAnswer, SeatRequest
 
 # So many go into a call of a script: nobody else is served while it runs, and Lua takes 8,000 values at once at most.
 BATCH = 500
@@ -58,8 +60,22 @@ class _Script:
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
-_BEGIN, _FINISH = _Script("judge", "begin"), _Script("finish")
-_RENEW, _OVERRIDE, _ARRIVE, _RESTORE = map(_Script, ("renew", "override", "arrive", "restore"))
+_BEGIN, _FINISH = _Script("judge", "heed", "begin"), _Script("finish")
+_RENEW, _OVERRIDE, _ARRIVE, _RESTORE, _ABORT = map(_Script, ("renew", "override", "arrive", "restore", "abort"))
+_SIT, _STAY, _LEAVE = map(_Script, ("sit", "stay", "leave"))
+# What sit.lua is told of the rules.
+_SEATING = [
+    str(each)
+    for each in (
+        seats.GRACE_MS,
+        seats.FIRST_PACE_MS,
+        seats.SOONEST_MS,
+        seats.HEAD_LATEST_MS,
+        seats.LATEST_MS,
+        seats.LATEST_FOR_EACH_MS,
+        seats.LATEST_BY_PACE_MS,
+    )
+]
 _Call = tuple[_Script, list[str], list[str]]
 
 
@@ -93,6 +109,7 @@ class RedisStore:
         self._prefix = prefix
         self._fence = f"{prefix}fence"
         self._open = f"{prefix}open"
+        self._aborts = f"{prefix}aborts"
         self._before_digest = str(len(_bytes(self._record(""))))
 
     @property
@@ -173,20 +190,55 @@ class RedisStore:
             pipeline.execute()
         return [is_taken for batch in batches for is_taken in _all_but(next(replies), len(batch))]
 
+    def abort(self, message_id: str, digests: Sequence[str]) -> Abort:
+        """Note that a message is to be aborted, unless it has ended."""
+        keys = [self._aborts, self._fence, *map(self._record, digests)]
+        [found] = self._run([(_ABORT, keys, [message_id, str(NOTE_MS), str(MOST_NOTES)])])
+        return Abort(found)
+
+    def aborts(self, after: int, *, limit: int = 1_000) -> list[tuple[str, int]]:
+        """Return messages that are to be aborted, each with the number of its note."""
+        with available():
+            found = self._redis.zrange(
+                self._aborts, f"({after}", "+inf", byscore=True, offset=0, num=limit, withscores=True
+            )
+        return [(message_id, int(number)) for message_id, number in found]
+
+    def sit(self, request: SeatRequest) -> SeatAnswer:
+        """Give a seat to *request*, or a place in the line."""
+        arguments = [request.owner, request.token, *map(str, (request.limit, request.lease_ms, request.age_ms))]
+        [(is_taken, ahead, delay_ms)] = self._run([(_SIT, self._seats(request.name), arguments + _SEATING)])
+        return SeatAnswer(bool(is_taken), ahead, delay_ms)
+
+    def keep_seats(self, held: Sequence[SeatRequest]) -> list[bool]:
+        """Extend the leases of *held*; return for each whether it is still held."""
+        batches = _batches(held)
+        calls: list[_Call] = []
+        for batch in batches:
+            arguments = [text for each in batch for text in (each.token, str(each.lease_ms), str(each.limit))]
+            calls.append((_STAY, [self._seats(each.name)[0] for each in batch], arguments))
+        replies = iter(self._run(calls))
+        return [is_held for batch in batches for is_held in _all_but(next(replies), len(batch))]
+
+    def leave_seat(self, seat: SeatRequest, held_ms: int | None) -> None:
+        """Free *seat*, which was held for *held_ms* milliseconds; None if that is known already."""
+        taken, _, _, pace = self._seats(seat.name)
+        self._run([(_LEAVE, [taken, pace], [seat.token, "" if held_ms is None else str(held_ms), str(seats.PACE_MS)])])
+
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""
         with available():
             return _milliseconds(self._redis.time())
 
     def _finish(self, outcomes: Sequence[Outcome]) -> _Call:
-        keys = [self._open, *(self._record(outcome.claim.request.digest) for outcome in outcomes)]
+        keys = [self._open, self._aborts, *(self._record(outcome.claim.request.digest) for outcome in outcomes)]
         arguments = [self._before_digest, *records.told_once(map(records.kind_of_outcome, outcomes))]
         for outcome in outcomes:
             arguments += (str(outcome.claim.fence), records.fields_of_ended(outcome))
         return _FINISH, keys, arguments
 
     def _begin(self, requests: Sequence[Request]) -> _Call:
-        keys = [self._fence, self._open, *(self._record(request.digest) for request in requests)]
+        keys = [self._fence, self._open, self._aborts, *(self._record(request.digest) for request in requests)]
         keys += [self._alias(request.owner) for request in requests if request.key != request.owner]
         arguments = [self._before_digest, *records.told_once(map(records.kind_of_request, requests))]
         return _BEGIN, keys, arguments + [records.fields_of_running(request) for request in requests]
@@ -262,6 +314,9 @@ class RedisStore:
 
     def _alias(self, message_id: str) -> str:
         return f"{self._prefix}message:{message_id}"
+
+    def _seats(self, name: str) -> list[str]:
+        return [f"{self._prefix}{what}:{name}" for what in ("seats", "line", "looks", "pace")]
 
     def _group(self, group: str) -> list[str]:
         return [f"{self._prefix}group:{group}", f"{self._prefix}group:{group}:arrived"]

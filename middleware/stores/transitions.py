@@ -5,10 +5,12 @@ RedisStore has the same rules in Lua, where Redis decides for all at once; the c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from middleware.stores.notes import Abort
 from middleware.stores.protocol import (
+    ABORTED,
     WORKER_LOST,
     Answer,
     Claim,
@@ -25,6 +27,7 @@ from middleware.stores.protocol import (
 _AFTER = {
     Ending.DONE: State.DONE,
     Ending.FAILED: State.FAILED,
+    Ending.ABORTED: State.FAILED,
     Ending.WAITING: State.WAITING,
     Ending.ABANDONED: State.WAITING,
     # Not removed: a renewal that is on its way would bring it back.
@@ -33,10 +36,21 @@ _AFTER = {
 
 
 def begin(
-    kept: Kept | None, request: Request, now: int, *, next_fence: Callable[[], int]
+    kept: Kept | None, request: Request, now: int, *, next_fence: Callable[[], int], note: int | None = None
 ) -> tuple[Answer, Kept | None]:
-    """Return the answer to *request*, and what is then to be kept; None if that is what was."""
+    """Return the answer to *request*, and what is then to be kept; None if that is what was.
+
+    Args:
+        kept: what is kept of the key.
+        request: the request.
+        now: the time, in milliseconds since the Unix epoch.
+        next_fence: called for a new fencing token.
+        note: the number of the note that the message is to be aborted, if there is one.
+    """
     verdict, lost, retries, ends = _judge(kept, request, now)
+    if note is not None and note >= request.replayed * 1000 and not _stands(kept, request, verdict):
+        ended = _aborted(kept, request, now, next_fence, lost, retries)
+        return Answer(Verdict.ABORTED, owner=request.owner, error=ABORTED), ended
     if kept is None or verdict is Verdict.RUN:
         unstarted, fence = request.park or lost > 0 or request.max_losses == 1, 0
         if kept is not None and kept.record.state is State.RUNNING and kept.token == request.token:
@@ -60,6 +74,21 @@ def begin(
     return Answer(verdict, 0, lost, retries, record.owner, max(0, ends - now), record.result, record.error), ended
 
 
+def removes_its_note(answer: Answer, kept: Kept | None) -> bool:
+    """Return whether what :func:`begin` has returned makes the note of the message superfluous."""
+    return answer.verdict is Verdict.ABORTED and kept is not None
+
+
+def abort(records: Iterable[Record | None], message_id: str, now: int) -> Abort:
+    """Return what *records*, those of the keys that a message may hold, say of it."""
+    for record in records:
+        if record is not None and record.owner == message_id and record.state is not State.RELEASED:
+            if record.state is State.RUNNING and now < record.until:
+                return Abort.RUNNING
+            return Abort.WAITING if record.state in (State.RUNNING, State.WAITING) else Abort.ENDED
+    return Abort.UNKNOWN
+
+
 def names_its_key(request: Request, answer: Answer) -> bool:
     """Return whether *request*, which got *answer*, is to be found by its message's id."""
     return answer.verdict is not Verdict.CONFLICT and request.key != request.owner
@@ -78,7 +107,8 @@ def finish(kept: Kept | None, outcome: Outcome, now: int) -> Kept | None:
         return Kept(_record(request, state, claim.fence, now, result=outcome.result if state is State.DONE else ""))
     retries = claim.retries if ending is Ending.ABANDONED else outcome.retries
     due = now + outcome.due_ms if state is State.WAITING else 0
-    return Kept(_record(request, state, claim.fence, now, until=due, lost=lost, retries=retries, error=outcome.error))
+    error = ABORTED if ending is Ending.ABORTED else outcome.error
+    return Kept(_record(request, state, claim.fence, now, until=due, lost=lost, retries=retries, error=error))
 
 
 def renew(kept: Kept | None, claim: Claim, now: int, *, mark: bool = False) -> Kept | None:
@@ -114,6 +144,24 @@ def restore(there: Kept | None, moved: Kept, now: int) -> bool:
         return True
     is_held = there.record.state is State.RUNNING and now < there.record.until
     return not is_held and there.record.changed < moved.record.changed
+
+
+def _stands(kept: Kept | None, request: Request, verdict: Verdict) -> bool:
+    """Return whether *verdict* stands although the message is to be aborted: it has ended, or runs elsewhere."""
+    if kept is None or kept.record.owner != request.owner:
+        return False
+    if kept.record.state is State.RUNNING:
+        return verdict is Verdict.BUSY
+    return kept.record.state is not State.WAITING and verdict.value == kept.record.state.value
+
+
+def _aborted(
+    kept: Kept | None, request: Request, now: int, next_fence: Callable[[], int], lost: int, retries: int
+) -> Kept | None:
+    """Return what is kept of the key of an aborted message; None if the key is another's."""
+    if kept is not None and kept.record.owner != request.owner and kept.record.state is not State.RELEASED:
+        return None
+    return Kept(_record(request, State.FAILED, next_fence(), now, lost=lost, retries=retries, error=ABORTED))
 
 
 def _judge(kept: Kept | None, request: Request, now: int) -> tuple[Verdict, int, int, int]:

@@ -6,7 +6,9 @@ import sqlite3
 from collections.abc import Iterable
 
 from middleware.stores import transitions
-from middleware.stores.protocol import Alias, Answer, Claim, Kept, Outcome, Request
+from middleware.stores.notes import Abort
+from middleware.stores.protocol import Alias, Answer, Claim, Ending, Kept, Outcome, Request
+from middleware.stores.sqlite import notes
 from middleware.stores.sqlite.rows import find, find_all, keep, to_text
 
 _ALIAS = """
@@ -30,17 +32,29 @@ class Exchange:
         self._found: dict[str, Kept | None] = {}
         self._changed: dict[str, Kept] = {}
         self._aliases: dict[str, tuple[str, int]] = {}
+        self._notes: dict[str, int] = {}
+        self._heeded: set[str] = set()
         self._fence: int | None = None
 
-    def look(self, digests: Iterable[str]) -> None:
-        """Read what is kept of *digests* at once; it is what :meth:`get` returns from then on."""
+    def look(self, digests: Iterable[str], owners: Iterable[str]) -> None:
+        """Read what is kept of *digests* at once, and which messages of *owners* are to be aborted."""
         self._found.update(find_all(self._raw, digests, self.now))
+        self._notes = notes.find(self._raw, owners)
 
     def begin(self, request: Request) -> Answer:
         """Return the answer to *request*."""
-        answer, kept = transitions.begin(self.get(request.digest), request, self.now, next_fence=self.next_fence)
+        answer, kept = transitions.begin(
+            self.get(request.digest),
+            request,
+            self.now,
+            next_fence=self.next_fence,
+            note=self._notes.get(request.owner),
+        )
         if kept is not None:
             self.keep(kept)
+        if transitions.removes_its_note(answer, kept):
+            self._heeded.add(request.owner)
+            del self._notes[request.owner]
         if transitions.names_its_key(request, answer):
             self._aliases[request.owner] = (request.digest, self.now + request.lease_ms + request.ttl_ms)
         return answer
@@ -48,7 +62,20 @@ class Exchange:
     def finish(self, outcome: Outcome) -> bool:
         """Record *outcome*; return whether it counts."""
         kept = transitions.finish(self.get(outcome.claim.request.digest), outcome, self.now)
-        return kept is not None and self.keep(kept)
+        if kept is None:
+            return False
+        if outcome.ending is Ending.ABORTED:
+            self._heeded.add(outcome.claim.request.owner)
+        return self.keep(kept)
+
+    def abort(self, message_id: str, digests: Iterable[str]) -> Abort:
+        """Note that a message is to be aborted, unless it has ended; return what is known of it."""
+        there = [self.get(digest) for digest in digests]
+        records = [kept.record if kept is not None else None for kept in there]
+        found = transitions.abort(records, message_id, self.now)
+        if found is not Abort.ENDED:
+            notes.keep(self._raw, message_id, self.next_fence(), self.now)
+        return found
 
     def renew(self, claim: Claim, *, mark: bool = False) -> bool:
         """Extend the lease of *claim*; return whether it is still held."""
@@ -98,5 +125,7 @@ class Exchange:
         if self._aliases:
             rows = [(to_text(owner), to_text(digest), expires) for owner, (digest, expires) in self._aliases.items()]
             self._raw.executemany(_ALIAS, rows)
+        if self._heeded:
+            notes.drop(self._raw, self._heeded)
         if self._fence is not None:
             self._raw.execute(_KEEP_FENCE, (self._fence,))

@@ -55,6 +55,45 @@ CREATE TABLE IF NOT EXISTS actors_arrived (
 ) WITHOUT ROWID
 """
 
+# Which messages are to be aborted.
+_ABORTS = """
+CREATE TABLE IF NOT EXISTS actors_aborts (
+    owner TEXT PRIMARY KEY,
+    number INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+_ABORTS_BY_NUMBER = "CREATE INDEX IF NOT EXISTS actors_aborts_by_number ON actors_aborts (number)"
+
+# Who has a seat, who waits for one, and how long seats are held of late.
+_SEATS = """
+CREATE TABLE IF NOT EXISTS actors_seats (
+    name TEXT NOT NULL,
+    token TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (name, token)
+) WITHOUT ROWID
+"""
+_SEATS_BY_END = "CREATE INDEX IF NOT EXISTS actors_seats_by_end ON actors_seats (until)"
+_LINE = """
+CREATE TABLE IF NOT EXISTS actors_line (
+    name TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    PRIMARY KEY (name, owner)
+) WITHOUT ROWID
+"""
+_LINE_BY_AGE = "CREATE INDEX IF NOT EXISTS actors_line_by_age ON actors_line (name, since, owner)"
+_LINE_BY_LOOK = "CREATE INDEX IF NOT EXISTS actors_line_by_look ON actors_line (due)"
+_PACES = """
+CREATE TABLE IF NOT EXISTS actors_paces (
+    name TEXT PRIMARY KEY,
+    pace REAL NOT NULL,
+    changed INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+_PACES_BY_CHANGE = "CREATE INDEX IF NOT EXISTS actors_paces_by_change ON actors_paces (changed)"
+
 # The highest fencing token so far, in its only row.
 _FENCE = """
 CREATE TABLE IF NOT EXISTS actors_fence (
@@ -71,5 +110,14 @@ SCHEMA: Sequence[str] = (
     _GROUPS,
     _GROUPS_BY_EXPIRY,
     _ARRIVED,
+    _ABORTS,
+    _ABORTS_BY_NUMBER,
+    _SEATS,
+    _SEATS_BY_END,
+    _LINE,
+    _LINE_BY_AGE,
+    _LINE_BY_LOOK,
+    _PACES,
+    _PACES_BY_CHANGE,
     _FENCE,
 )

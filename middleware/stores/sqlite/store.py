@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from middleware.stores import transitions
+from middleware.stores.notes import Abort
 from middleware.stores.protocol import Alias, Answer, Claim, Kept, Outcome, Record, Request, State, StoreUnavailable
+from middleware.stores.seats import SeatAnswer, SeatRequest
+from middleware.stores.sqlite import notes, seats
 from middleware.stores.sqlite.errors import FileRefused, FileUnavailable
 from middleware.stores.sqlite.exchange import Exchange
 from middleware.stores.sqlite.file import SqliteFile
@@ -46,7 +49,8 @@ class SqliteStore:
             if requests:
                 sweep_records(raw, exchange.now, coming=len(requests))
             asked = [outcome.claim.request.digest for outcome in outcomes]
-            exchange.look([*asked, *(request.digest for request in requests)])
+            digests = [*asked, *(request.digest for request in requests)]
+            exchange.look(digests, [request.owner for request in requests])
             counted = [exchange.finish(outcome) for outcome in outcomes]
             return counted, [exchange.begin(request) for request in requests]
 
@@ -122,6 +126,31 @@ class SqliteStore:
                 exchange.restore_alias(alias)
             return [exchange.restore(each) for each in kept]
 
+    def abort(self, message_id: str, digests: Sequence[str]) -> Abort:
+        """Note that a message is to be aborted, unless it has ended."""
+        with self._changing() as (_, exchange):
+            return exchange.abort(message_id, digests)
+
+    def aborts(self, after: int, *, limit: int = 1_000) -> list[tuple[str, int]]:
+        """Return messages that are to be aborted, each with the number of its note."""
+        with self._reading() as raw:
+            return notes.list_after(raw, after, limit)
+
+    def sit(self, request: SeatRequest) -> SeatAnswer:
+        """Give a seat to *request*, or a place in the line."""
+        with self._seating() as raw:
+            return seats.sit(raw, request, self._now())
+
+    def keep_seats(self, held: Sequence[SeatRequest]) -> list[bool]:
+        """Extend the leases of *held*; return for each whether it is still so."""
+        with self._seating() as raw:
+            return [seats.keep(raw, each, self._now()) for each in held]
+
+    def leave_seat(self, seat: SeatRequest, held_ms: int | None) -> None:
+        """Free *seat*, which was held for *held_ms* milliseconds; None if that is known already."""
+        with self._seating() as raw:
+            seats.leave(raw, seat, held_ms, self._now())
+
     def now(self) -> int:
         """Return the store's time, in milliseconds since the Unix epoch."""
         return self._now()
@@ -149,6 +178,10 @@ class SqliteStore:
 
     def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
         return _available(self._file.write())
+
+    def _seating(self) -> AbstractContextManager[sqlite3.Connection]:
+        # Whoever has a seat does not outlive the machine; what a power cut undoes is over.
+        return _available(self._file.write(synced=False))
 
     def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
         return _available(self._file.read())

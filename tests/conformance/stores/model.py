@@ -113,13 +113,38 @@ class Model:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.aliases: dict[str, tuple[str, int]] = {}
+        # The messages that are to be aborted.
+        self.notes: set[str] = set()
 
     def find(self, digest: str, now: int) -> Entry | None:
         entry = self.entries.get(digest)
         return entry if entry is not None and entry.expires > now else None
 
     def judge(self, request: Request, now: int) -> str:
-        """The row that *request* meets."""
+        """The row that *request* meets, or "aborted"; "spared" if it is, and the key is another's."""
+        entry, row = self.find(request.digest, now), self.row(request, now)
+        if request.owner not in self.notes:
+            return row
+        if entry is None or entry.state == "released":
+            return "aborted"
+        if entry.request.owner != request.owner:
+            return "spared"
+        stands = {"running": "busy", "waiting": ""}.get(entry.state, entry.state)
+        return row if row == stands else "aborted"
+
+    def abort(self, owner: str, digests: list[str], now: int) -> str:
+        """Follow the abort of message *owner*; return what it is told."""
+        for entry in (self.find(digest, now) for digest in digests):
+            if entry is not None and entry.request.owner == owner and entry.state != "released":
+                if entry.state not in ("running", "waiting"):
+                    return "ended"
+                self.notes.add(owner)
+                return "running" if entry.state == "running" and now < entry.until else "waiting"
+        self.notes.add(owner)
+        return "unknown"
+
+    def row(self, request: Request, now: int) -> str:
+        """The row that *request* meets where nothing is to be aborted."""
         entry = self.find(request.digest, now)
         if entry is None:
             return "anew"
@@ -139,7 +164,9 @@ class Model:
         if row in RUNS and row != "anew" and entry is not None:
             lost = Situation(entry, request, now).known_losses + (row == "loss")
             retries = entry.retries if entry.request.owner == request.owner and row != "reopened" else 0
-        if row in NEW_CLAIM:
+        if row == "aborted":
+            self.end_aborted(request, now, fence)
+        elif row in NEW_CLAIM:
             self.hold(request, now, fence, lost, retries, blameless=request.park or lost > 0 or request.max_losses == 1)
         elif row == "again" and entry is not None:
             self.hold(request, now, entry.fence, lost, retries, blameless=entry.blameless)
@@ -149,6 +176,17 @@ class Model:
             entry.lost = Situation(entry, request, now).known_losses + 1
             entry.fence, entry.error, entry.until = fence, "its worker was lost", 0
             entry.changed, entry.expires = now, now + request.ttl_ms
+
+    def end_aborted(self, request: Request, now: int, fence: int) -> None:
+        entry, row = self.find(request.digest, now), self.row(request, now)
+        lost, retries = request.lost, 0
+        if entry is not None and row != "anew":
+            lost = Situation(entry, request, now).known_losses + (row in ("loss", "parked", "poisoned"))
+            retries = entry.retries if row != "reopened" else 0
+        self.entries[request.digest] = Entry(
+            request, "failed", fence, now, now + request.ttl_ms, lost=lost, retries=retries, error="it was aborted"
+        )
+        self.notes.discard(request.owner)
 
     def hold(self, request: Request, now: int, fence: int, lost: int, retries: int, *, blameless: bool) -> None:
         until = now + request.lease_ms
@@ -170,12 +208,15 @@ class Model:
         match outcome.ending:
             case Ending.DONE:
                 entry.state, entry.result = "done", outcome.result
-            case Ending.FAILED:
-                entry.state, entry.retries, entry.error = "failed", outcome.retries, outcome.error
+            case Ending.FAILED | Ending.ABORTED:
+                entry.state, entry.retries = "failed", outcome.retries
+                entry.error = "it was aborted" if outcome.ending is Ending.ABORTED else outcome.error
             case Ending.WAITING | Ending.ABANDONED:
                 entry.state, entry.error, entry.until = "waiting", outcome.error, now + outcome.due_ms
                 entry.retries = outcome.retries if outcome.ending is Ending.WAITING else claim.retries
                 entry.expires += outcome.due_ms
+        if outcome.ending is Ending.ABORTED:
+            self.notes.discard(request.owner)
         if entry.state in ("failed", "waiting"):
             entry.lost = there.lost if there is not None else claim.lost
         self.entries[request.digest] = entry

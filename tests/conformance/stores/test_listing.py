@@ -32,7 +32,7 @@ def test_what_is_not_done_is_listed(store: Store, subject: Subject) -> None:
     claim(store, key="over", lease_ms=SHORT)
     subject.pass_time(SHORT)
     verdict(store, "unknown", park=True)
-    assert sorted(listed(store)) == ["abandoned", "failed", "over", "running", "unknown", "waiting"]
+    assert sorted(listed(store)) == ["abandoned", "aborted", "failed", "over", "running", "unknown", "waiting"]
 
 
 def test_a_listed_record_is_the_record(store: Store) -> None:

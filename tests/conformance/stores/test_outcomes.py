@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from middleware.stores import Ending, Outcome, Store, Verdict
+from middleware.stores import ABORTED, Ending, Outcome, Store, Verdict
 from tests.conformance.stores.subject import (
     LONG,
     SHORT,
@@ -22,6 +22,7 @@ from tests.conformance.stores.subject import (
 STATE_AFTER = {
     Ending.DONE: "done",
     Ending.FAILED: "failed",
+    Ending.ABORTED: "failed",
     Ending.WAITING: "waiting",
     Ending.ABANDONED: "waiting",
     Ending.FORGOTTEN: "released",
@@ -44,8 +45,8 @@ def test_an_outcome_becomes_the_record(store: Store, ending: Ending) -> None:
 def test_a_record_keeps_the_text_that_its_state_has(store: Store, ending: Ending) -> None:
     finish(store, claim(store), ending, result="the result", error="the error")
     found = record(store)
-    with_error = ending not in (Ending.DONE, Ending.FORGOTTEN)
-    assert (found.result, found.error) == ("the result" * (ending is Ending.DONE), "the error" * with_error)
+    error = {Ending.DONE: "", Ending.FORGOTTEN: "", Ending.ABORTED: ABORTED}.get(ending, "the error")
+    assert (found.result, found.error) == ("the result" * (ending is Ending.DONE), error)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def test_every_operation_survives_that_redis_forgets_its_scripts(in_redis: InRed
         lambda: store.complete("v1.ended").state == "released",
         lambda: not store.arrive("g", "a"),
         lambda: store.restore([], [], fence=1) == [],
+        lambda: store.abort("m1", ["v1.held"]) == "running",
     ]
     for operation in operations:
         in_redis.raw.script_flush()
@@ -104,6 +105,7 @@ def test_everything_in_redis_has_the_prefix_and_but_the_fence_an_end(in_redis: I
     claim(store, key="running")
     store.open_group("g", 2, ttl_ms=LONG)
     store.arrive("g", "m1")
+    store.abort("m2", [])
     endless = {name.decode() for name in in_redis.raw.scan_iter() if in_redis.raw.ttl(name) < 0}
     assert endless == {f"{in_redis.prefix}fence", f"{in_redis.prefix}open"}
     assert all(name.decode().startswith(in_redis.prefix) for name in in_redis.raw.scan_iter())

@@ -81,20 +81,21 @@ def test_an_outcome_counts_as_often_as_it_is_repeated(store: Store, ending: Endi
         assert finish(store, held, ending, result="42", error="no luck", due_ms=SHORT, retries=1)
     found = record(store)
     assert found.fence == held.fence
-    assert found.retries == (1 if ending in (Ending.WAITING, Ending.FAILED) else 0)
+    assert found.retries == (1 if ending in (Ending.WAITING, Ending.FAILED, Ending.ABORTED) else 0)
 
 
 @pytest.mark.parametrize("ending", Ending)
 def test_an_outcome_that_is_repeated_after_the_next_claim_changes_nothing(store: Store, ending: Ending) -> None:
     held = claim(store, owner="m1")
     finish(store, held, ending)
-    current = held if ending is Ending.DONE else claim(store, owner="m2" if ending is Ending.FAILED else "m1")
+    has_failed = ending in (Ending.FAILED, Ending.ABORTED)
+    current = held if ending is Ending.DONE else claim(store, owner="m2" if has_failed else "m1")
     assert finish(store, held, ending) is (ending is Ending.DONE)
     assert record(store).fence == current.fence
 
 
 def test_a_repeated_exchange_answers_the_same(store: Store) -> None:
-    held = [claim(store, key=f"old {number}") for number in range(5)]
+    held = [claim(store, key=f"old {number}") for number in range(len(Ending))]
     outcomes = [Outcome(each, ending, error="no luck") for each, ending in zip(held, Ending, strict=True)]
     requests = [request(f"new {number}") for number in range(5)]
     assert store.exchange(outcomes, requests) == store.exchange(outcomes, requests)

@@ -104,6 +104,20 @@ class Workers(RuleBasedStateMachine):
         held, now = data.draw(st.builds(extended, lately(self.claims), self.durations)), self.store.now()
         self.follow_renewal(held, now, is_held=self.store.mark(held), mark=True)
 
+    @rule(owner=OWNERS)
+    def abort(self, owner: str) -> None:
+        now, digests = self.store.now(), ["v1.k1", "v1.k2"]
+        found = self.model.abort(owner, digests, now)
+        assert self.store.abort(owner, digests) == found
+        if found != "ended":
+            [(noted, number)] = self.store.aborts(self.highest)
+            assert noted == owner
+            self.new_fence(number)
+
+    @invariant()
+    def the_notes_are_those_of_the_model(self) -> None:
+        assert {owner for owner, _ in self.store.aborts(0)} == self.model.notes
+
     @rule(key=KEYS, force=st.booleans(), complete=st.booleans(), result=TEXTS)
     def override(self, key: str, force: bool, complete: bool, result: str) -> None:
         digest, now = f"v1.{key}", self.store.now()
@@ -168,6 +182,10 @@ class Workers(RuleBasedStateMachine):
             self.believe(digest, answer.fence, now, now + asked.lease_ms)
         if row in ("parked", "poisoned"):
             self.supersede(digest, found.fence, now)
+        if row == "aborted":
+            self.new_fence(found.fence)
+            self.believed.pop(digest, None)
+            self.done.pop(digest, None)
         if row == "poisoned":
             # Each holder is lost once at most, and one more before the store was asked.
             assert asked.max_losses <= answer.lost <= self.holders[digest] + 1
@@ -185,6 +203,8 @@ class Workers(RuleBasedStateMachine):
     def expected(self, row: str, asked: Request, entry: Entry, now: int) -> Answer:
         if row in RUNS:
             return Answer(Verdict.RUN, entry.fence, entry.lost, entry.retries, asked.owner, asked.lease_ms)
+        if row in ("aborted", "spared"):
+            return Answer(Verdict.ABORTED, owner=asked.owner, error="it was aborted")
         verdict, owner = Verdict(VERDICTS.get(row, row)), entry.request.owner
         remaining = self.near(max(0, self.model.ends(entry, asked, row) - now))
         lost = max(entry.lost, asked.lost)

@@ -7,7 +7,7 @@ from typing import Any, assert_type
 import dramatiq
 
 import actors
-from actors import FailedAttempt, Retryable, actor, by_status, by_type, enqueue_many
+from actors import Abort, FailedAttempt, Message, Retryable, actor, by_status, by_type, enqueue_many
 from actors.testing import Drained, EnqueuedMessage, StubBroker, assert_enqueued, drain, enqueued, stub_broker
 
 
@@ -76,20 +76,21 @@ async def fetch_all(*urls: str) -> list[bytes]:
 
 
 assert_type(charge(1, 2), str)
-assert_type(charge.send(1), dramatiq.Message[str])
-assert_type(charge.send(order_id=1, cents=2), dramatiq.Message[str])
+assert_type(charge.send(1), Message[str])
+assert_type(charge.send(order_id=1, cents=2), Message[str])
+assert_type(charge.send(1).abort(), Abort)
 assert_type(charge.message(1, 2), dramatiq.Message[str])
 assert_type(charge.message(1).get_result(), str)
 
 assert_type(report("2026-01", draft=True), None)
-assert_type(report.send("2026-01", draft=True), dramatiq.Message[None])
+assert_type(report.send("2026-01", draft=True), Message[None])
 
 # An async actor gives what it returns once awaited: a worker awaits it.
 assert_type(fetch("https://example.org"), bytes)
-assert_type(fetch.send("https://example.org"), dramatiq.Message[bytes])
-assert_type(fetch_all.send("a", "b"), dramatiq.Message[list[bytes]])
+assert_type(fetch.send("https://example.org"), Message[bytes])
+assert_type(fetch_all.send("a", "b"), Message[list[bytes]])
 
-assert_type(charge.send_with_options(args=(1,), eta=datetime.now(UTC)), dramatiq.Message[str])
+assert_type(charge.send_with_options(args=(1,), eta=datetime.now(UTC)), Message[str])
 charge.send_with_options(args=(1, 2), delay=timedelta(minutes=5))
 charge.send_with_options(args=(1,), kwargs={"cents": 2}, delay=1_500)
 charge.send_with_options(
@@ -118,8 +119,8 @@ charge.send_with_options(
     scope="payments",
 )
 charge.send_with_options(args=(1,), idempotency_ttl=86_400_000, lease=60_000)
-assert_type(refund.send(1, 2), dramatiq.Message[str])
-assert_type(remind.send(order_id=1), dramatiq.Message[None])
+assert_type(refund.send(1, 2), Message[str])
+assert_type(remind.send(order_id=1), Message[None])
 
 assert_type(enqueue_many([charge.message(1), fetch.message("a")]), list[dramatiq.Message[Any]])
 dramatiq.pipeline([charge.message(1), charge.message_with_options(args=(2,))]).run()
