@@ -49,28 +49,36 @@ class LoopThread(EventLoopThread):
         if not inspect.iscoroutine(coro):
             return super().run_coroutine(coro)
         thread_id = threading.get_ident()
+        job = _Job(coro)
+        running = job.run()
         self._waiting[thread_id] = coro
         try:
-            return super().run_coroutine(coro)
+            return super().run_coroutine(running)
         except (RuntimeError, Interrupt) as error:
             interrupt = error if isinstance(error, Interrupt) else error.__cause__
             if not isinstance(interrupt, Interrupt):
                 raise
-            self._wait_for(coro)
+            self._wait_for(job, running)
         finally:
             del self._waiting[thread_id]
         raise interrupt
 
-    def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Return when *coroutine*, which is cancelled, has ended, whatever other interrupt comes."""
-        later: Future[None] | None = None
-        while self.loop.is_running() and (state := inspect.getcoroutinestate(coroutine)) != inspect.CORO_CLOSED:
+    def _wait_for(self, job: _Job, running: Coroutine[Any, Any, Any]) -> None:
+        """Return when *job* has ended, whatever other interrupt comes.
+
+        It is cancelled, unless the interrupt came before Dramatiq knew that there was something to cancel.
+        """
+        told: Future[None] | None = None
+        while self.loop.is_running() and inspect.getcoroutinestate(running) != inspect.CORO_CLOSED:
             with suppress(Interrupt):
-                if later is None:
-                    later = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop)
-                if state == inspect.CORO_CREATED and later.done():
-                    # The interrupt came before the loop was told of it.
-                    coroutine.close()
+                if told is None:
+                    told = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop)
+                elif told.done():
+                    self.loop.call_soon_threadsafe(job.cancel)
+                    if inspect.getcoroutinestate(running) == inspect.CORO_CREATED:
+                        # The loop was never told of it.
+                        running.close()
+                        job.coroutine.close()
                 time.sleep(self.interrupt_check_ival)
 
     def whereabouts(self, thread_id: int) -> str:
@@ -79,3 +87,20 @@ class LoopThread(EventLoopThread):
         if coroutine is None or self.ident is None:
             return ""
         return whereabouts.of_coroutine(coroutine, self.ident)
+
+
+class _Job:
+    """A coroutine of an actor, and the task in which the loop runs it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.coroutine = coroutine
+        self._task: asyncio.Task[Any] | None = None
+
+    async def run(self) -> Any:
+        self._task = asyncio.current_task()
+        return await self.coroutine
+
+    def cancel(self) -> None:
+        """Cancel it, unless somebody has: once more would end what it does about it."""
+        if self._task is not None and not self._task.cancelling():
+            self._task.cancel()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import dramatiq
 import pytest
@@ -102,6 +103,32 @@ def test_an_interrupt_more_does_not_end_the_wait_for_a_coroutine(loop: LoopThrea
     thread.join(20)
 
     assert [type(each) for each in raised] == [Shutdown]
+
+
+def test_a_coroutine_that_begins_before_its_thread_knows_is_cancelled_too(
+    loop: LoopThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, cancelled = threading.Event(), threading.Event()
+
+    async def job() -> None:
+        try:
+            started.set()
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    def interrupted(coroutine: Any, to: asyncio.AbstractEventLoop) -> None:
+        to.call_soon_threadsafe(lambda: tasks.append(to.create_task(coroutine)))
+        assert started.wait(20)
+        monkeypatch.undo()
+        raise Shutdown
+
+    tasks: list[asyncio.Task[None]] = []
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", interrupted)
+    with pytest.raises(Shutdown):
+        loop.run_coroutine(job())
+    assert cancelled.is_set()
 
 
 def test_a_coroutine_of_which_the_loop_was_never_told_is_not_waited_for(
