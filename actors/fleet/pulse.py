@@ -10,7 +10,7 @@ from functools import partial
 
 from actors.fleet.outbox import Outbox
 from actors.fleet.protocol import KEEP_MS, Fleet, Interest
-from actors.fleet.report import Report
+from actors.fleet.report import Report, State
 from middleware.stores import StoreUnavailable
 
 log = logging.getLogger("actors.fleet")
@@ -100,6 +100,9 @@ class Pulse:
         # Before it is tried, so that a silent store is not asked at every turn.
         self._beat_at_s = now_s + every_s
         report = self._report(every_s, wanted.followed)
+        if report.state is State.PAUSED:
+            # As it is at its start, until its consumers are connected: that this is over is to be seen soon.
+            self._beat_at_s = now_s + self._look_every_s
         self._note(fleet, fleet.beat(self._member, report.encode(), keep_ms=self._keep_ms), now_s)
         if self._is_failing:
             self._is_failing = False

@@ -14,6 +14,7 @@ from actors.fleet import Interest, Report
 from actors.fleet.memory import MemoryFleet
 from actors.fleet.outbox import Outbox
 from actors.fleet.pulse import Pulse
+from actors.fleet.report import State
 from middleware.stores import StoreUnavailable
 from services.deadline import until
 from tests.unit.actors.fleet.scene import ended, report
@@ -171,3 +172,12 @@ def test_a_worker_that_stops_does_not_wait_for_a_silent_store(
     pulse.end()
     assert time.monotonic() - time_s < FEW_S / 2
     silent.set()
+
+
+def test_while_it_is_paused_it_tells_more_often_so_that_its_end_is_seen(fleet: Counting, outbox: Outbox) -> None:
+    pulse = Pulse(lambda: fleet, "m", lambda *_: report(state=State.PAUSED), outbox, beat_every_s=60.0)
+    pulse.start()
+    try:
+        until(lambda: fleet.beats >= 3, seconds=FEW_S, what="reports")
+    finally:
+        pulse.end()
