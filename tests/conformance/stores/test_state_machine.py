@@ -154,8 +154,9 @@ class Workers(RuleBasedStateMachine):
         counted, answers = self.store.exchange(outcomes, requests)
         for outcome, is_counted in zip(outcomes, counted, strict=True):
             self.follow_outcome(outcome, now, is_counted=is_counted)
-        for asked, answer in zip(requests, answers, strict=True):
-            self.follow_answer(asked, answer, now)
+        for index, (asked, answer) in enumerate(zip(requests, answers, strict=True)):
+            is_last = all(later.digest != asked.digest for later in requests[index + 1 :])
+            self.follow_answer(asked, answer, now, is_last=is_last)
 
     def follow_outcome(self, outcome: Outcome, now: int, *, is_counted: bool) -> None:
         digest, fence = outcome.claim.request.digest, outcome.claim.fence
@@ -167,7 +168,7 @@ class Workers(RuleBasedStateMachine):
             if outcome.ending is Ending.DONE:
                 self.done[digest] = fence
 
-    def follow_answer(self, asked: Request, answer: Answer, now: int) -> None:
+    def follow_answer(self, asked: Request, answer: Answer, now: int, *, is_last: bool) -> None:
         digest, row = asked.digest, self.model.judge(asked, now)
         found = self.store.inspect(digest)
         assert found is not None
@@ -183,7 +184,10 @@ class Workers(RuleBasedStateMachine):
         if row in ("parked", "poisoned"):
             self.supersede(digest, found.fence, now)
         if row == "aborted":
-            self.new_fence(found.fence)
+            # The record is what the last request for the key has made of it.
+            if is_last:
+                self.new_fence(found.fence)
+            self.holders.setdefault(digest, 0)
             self.believed.pop(digest, None)
             self.done.pop(digest, None)
         if row == "poisoned":
