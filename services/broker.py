@@ -14,24 +14,30 @@ AMQP_PORT, AMQPS_PORT = 5672, 5671
 RABBITMQCTL_EVAL = ("rabbitmqctl", "--silent", "eval")
 
 # What RabbitMQ knows of a quorum queue may be five seconds old, unless the queue itself is asked; one that was declared
-# in this very moment can't be asked yet.
+# in this very moment can't be asked yet, and one may be deleted meanwhile.
 _MESSAGES = """
 Count = fun Again(Queue) ->
-  case amqqueue:get_type(Queue) of
-    rabbit_quorum_queue ->
-      case ra:leader_query(amqqueue:get_pid(Queue), fun rabbit_fifo:query_messages_total/1) of
-        {ok, {_, Total}, _} -> Total;
+  case rabbit_amqqueue:lookup(amqqueue:get_name(Queue)) of
+    {error, not_found} -> [];
+    _ ->
+      Asked = (catch case amqqueue:get_type(Queue) of
+        rabbit_quorum_queue -> ra:leader_query(amqqueue:get_pid(Queue), fun rabbit_fifo:query_messages_total/1);
+        _ -> {ok, {0, proplists:get_value(messages, rabbit_amqqueue:info(Queue, [messages]))}, 0}
+      end),
+      case Asked of
+        {ok, {_, Total}, _} -> [Total];
         _ -> timer:sleep(10), Again(Queue)
-      end;
-    _ -> proplists:get_value(messages, rabbit_amqqueue:info(Queue, [messages]))
+      end
   end
 end,
-[io:format("~s\\t~b\\n", [element(4, amqqueue:get_name(Queue)), Count(Queue)]) || Queue <- rabbit_amqqueue:list()].
+[io:format("~s\\t~b\\n", [element(4, amqqueue:get_name(Queue)), Total])
+ || Queue <- rabbit_amqqueue:list(), Total <- Count(Queue)].
 """
 _UNACKED = """
 [io:format("~s\\t~b\\n", [element(4, amqqueue:get_name(Queue)), Count])
  || Queue <- rabbit_amqqueue:list(),
-    {messages_unacknowledged, Count} <- rabbit_amqqueue:info(Queue, [messages_unacknowledged])].
+    {messages_unacknowledged, Count} <-
+      (try rabbit_amqqueue:info(Queue, [messages_unacknowledged]) catch _:_ -> [] end)].
 """
 
 _ADD_USER = """

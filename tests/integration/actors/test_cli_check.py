@@ -58,6 +58,8 @@ def test_a_running_worker_leaves_nothing_to_warn_of(project: Project) -> None:
     with project.worker():
         # It consumes before it has declared all that it needs for delays.
         until(lambda: project.findings("delays")["hold queues"]["what"] == declared, seconds=20, what="the hold queues")
+        # And it tells that it consumes within a second of that.
+        until(lambda: "all" in project.findings("workers"), seconds=20, what="a worker that takes messages")
         report = project.json("check", "--connect", "--strict")
     assert report["status"] == "ok"
     found = {(each["check"], each["subject"]): each["what"] for each in report["findings"]}
