@@ -26,7 +26,19 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 # The values that labels have, of those that are a closed set.
 KNOWN = {
-    "outcome": {"done", "retried", "dead", "later", "duplicate", "requeued", "skipped", "enqueued", "failed", "missed"},
+    "outcome": {
+        "done",
+        "retried",
+        "dead",
+        "later",
+        "duplicate",
+        "aborted",
+        "requeued",
+        "skipped",
+        "enqueued",
+        "failed",
+        "missed",
+    },
     "state": {"ready", "delayed", "unacked", "dead"},
     "reason": {*Reason, "coalesce", "cap", "pause"},
     "role": {"leading", "standing_by", "refusing", "connecting", "silent"},
