@@ -251,10 +251,10 @@ def _engine() -> Engine:
 def middleware() -> list[Middleware]:
     """Return all middleware, in the one order: before-hooks run first to last, after-hooks last to first."""
     idempotency = Idempotency(store=store, defaults=idempotency_defaults, tell=metrics.answered)
-    heartbeat = Heartbeat(fleet=fleet, identity=identity, version=app_version)
     attempt_log = AttemptLog(
         version=app_version, arguments=lambda: settings().log_arguments, redact=redaction, together=together
     )
+    heartbeat = Heartbeat(fleet=fleet, identity=identity, version=app_version, fields=attempt_log.fields)
     tracing = Tracing(system=lambda broker: "sqlite" if settings().is_embedded else "rabbitmq")
     interrupts = Interrupts()
     return [

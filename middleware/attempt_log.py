@@ -77,13 +77,25 @@ class AttemptLog:
                 fields = fields_of(ended, version)
                 if arguments:
                     fields |= _arguments_of(ended.message)
-                error = ended.error if ended.error is not None and is_printable(ended.error) else None
+                error = _printable(ended.error)
                 if redact is not None:
                     fields, error = redacted(fields, error, redact)
                 if write is not None and level == logging.INFO:
                     write(ended.at, fields)
                 else:
                     _log(level, ended, fields, error)
+
+    def fields(self, ended: Ended) -> dict[str, Any]:
+        """Return what else may be told of an attempt: what its line has, without arguments and traceback."""
+        fields, redact = fields_of(ended, self._version()), self._redact()
+        if redact is None:
+            return fields
+        kept, _ = redacted(fields, _printable(ended.error), redact)
+        return {name: value for name, value in kept.items() if name != "exception"}
+
+
+def _printable(error: BaseException | None) -> BaseException | None:
+    return error if error is not None and is_printable(error) else None
 
 
 def _log(level: int, ended: Ended, fields: Mapping[str, Any], error: BaseException | None) -> None:

@@ -25,6 +25,7 @@ class Heartbeat(Middleware):
         fleet: called for where to tell.
         identity: called for what this process works with.
         version: called for the version of the application.
+        fields: called with how an attempt has ended, for what may be told of it.
 
     Attributes:
         keep_ms: how long what a process has told last is kept, in milliseconds.
@@ -32,13 +33,19 @@ class Heartbeat(Middleware):
     """
 
     def __init__(
-        self, *, fleet: Callable[[], Fleet], identity: Callable[[], Mapping[str, Any]], version: Callable[[], str]
+        self,
+        *,
+        fleet: Callable[[], Fleet],
+        identity: Callable[[], Mapping[str, Any]],
+        version: Callable[[], str],
+        fields: Callable[[Ended], Mapping[str, Any]],
     ) -> None:
         self.keep_ms = KEEP_MS
         self.beat_every_s = BEAT_EVERY_S
         self._fleet = fleet
         self._identity = identity
         self._version = version
+        self._fields = fields
         # By thread, of which each runs one at a time.
         self._running: dict[int, tuple[float, dramatiq.MessageProxy]] = {}
         self._life: Life | None = None
@@ -76,6 +83,7 @@ class Heartbeat(Middleware):
             fleet=self._fleet,
             identity=self._identity,
             version=self._version,
+            fields=self._fields,
             keep_ms=self.keep_ms,
             beat_every_s=self.beat_every_s,
         )

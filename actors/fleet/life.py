@@ -36,6 +36,7 @@ class Life:
         fleet: called for where to tell.
         identity: called for what this process works with.
         version: called for the version of the application.
+        fields: called with how an attempt has ended, for what may be told of it.
         keep_ms: how long what it has told last is kept, in milliseconds.
         beat_every_s: how often it tells by itself, in seconds.
     """
@@ -48,6 +49,7 @@ class Life:
         fleet: Callable[[], Fleet],
         identity: Callable[[], Mapping[str, Any]],
         version: Callable[[], str],
+        fields: Callable[[Ended], Mapping[str, Any]],
         keep_ms: int,
         beat_every_s: float,
     ) -> None:
@@ -61,7 +63,7 @@ class Life:
         self._started = _now_ms()
         self._is_draining = False
         self._tally = Tally(time.monotonic())
-        self._outbox = Outbox(self._member, version, time.monotonic)
+        self._outbox = Outbox(self._member, fields, time.monotonic)
         self._pulse = Pulse(fleet, self._member, self._report, self._outbox, keep_ms=keep_ms, beat_every_s=beat_every_s)
 
     def begin(self) -> None:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from middleware.attempt_log import fields_of
 from middleware.ended import Ended
 
 # So many events a second a process tells of, on average, and so many at once.
@@ -21,17 +20,17 @@ class Outbox:
 
     Args:
         member: the process.
-        version: called for the version of the application.
+        fields: called with how an attempt has ended, for what may be told of it, in JSON's types.
         clock: returns a time in seconds that does not go back.
 
     Attributes:
         is_open: whether events are taken.
     """
 
-    def __init__(self, member: str, version: Callable[[], str], clock: Callable[[], float]) -> None:
+    def __init__(self, member: str, fields: Callable[[Ended], Mapping[str, Any]], clock: Callable[[], float]) -> None:
         self.is_open = True
         self._member = member
-        self._version = version
+        self._fields = fields
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: list[tuple[str, Mapping[str, Any] | Ended]] = []
@@ -80,7 +79,7 @@ class Outbox:
         # Numbered, so that who follows knows what was dropped on the way.
         self._number += 1
         if isinstance(told, Ended):
-            now, told = told.at, fields_of(told, self._version())
+            now, told = told.at, self._fields(told)
         head = {"event": event, "at": int(now * 1_000), "member": self._member, "number": self._number}
         return json.dumps(head | dict(told), default=str)
 

@@ -16,7 +16,7 @@ from actors.fleet.heartbeat import Heartbeat
 from actors.fleet.memory import MemoryFleet
 from actors.fleet.report import State
 from actors.testing import StubBroker, drain
-from middleware import Attempts
+from middleware import AttemptLog, Attempts
 from services.deadline import until
 
 
@@ -58,7 +58,12 @@ class Plain:
 
     def __init__(self) -> None:
         self.fleet = MemoryFleet()
-        self.heartbeat = Heartbeat(fleet=lambda: self.fleet, identity=lambda: {"broker": "stub"}, version=lambda: "1.2")
+        self.heartbeat = Heartbeat(
+            fleet=lambda: self.fleet,
+            identity=lambda: {"broker": "stub"},
+            version=lambda: "1.2",
+            fields=AttemptLog(version=lambda: "1.2").fields,
+        )
         self.heartbeat.beat_every_s = 0.02
         self.broker = PlainStubBroker(middleware=[Attempts([self.heartbeat.hear]), self.heartbeat])
         self.broker.declare_queue("default")

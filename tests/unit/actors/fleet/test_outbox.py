@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from actors.fleet.outbox import PER_S, Outbox
+from middleware import AttemptLog
 from tests.unit.actors.fleet.scene import NOW, ended
 
 
@@ -26,7 +27,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def outbox(clock: Clock) -> Outbox:
-    return Outbox("host:7:ab", lambda: "1.2", clock)
+    return Outbox("host:7:ab", AttemptLog(version=lambda: "1.2").fields, clock)
 
 
 def taken(outbox: Outbox) -> list[dict[str, Any]]:
@@ -93,3 +94,16 @@ def test_nothing_waits_while_nobody_follows(outbox: Outbox) -> None:
     outbox.open(True)
     outbox([ended()])
     assert [each["number"] for each in taken(outbox)] == [1]
+
+
+def test_the_applications_rule_has_the_last_word_on_what_is_told_of_an_attempt() -> None:
+    def redact(fields: dict[str, Any]) -> None:
+        fields["actor"] = "somebody's"
+        fields["error"] = "…"
+
+    outbox = Outbox("m", AttemptLog(redact=lambda: redact).fields, Clock())
+    outbox([ended(error=LookupError("no order of Ms Smith"))])
+
+    [event] = map(json.loads, outbox.take(NOW))
+    assert (event["actor"], event["error"]) == ("somebody's", "…")
+    assert "Smith" not in json.dumps(event)

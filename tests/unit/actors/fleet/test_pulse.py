@@ -15,6 +15,7 @@ from actors.fleet.memory import MemoryFleet
 from actors.fleet.outbox import Outbox
 from actors.fleet.pulse import Pulse
 from actors.fleet.report import State
+from middleware import AttemptLog
 from middleware.stores import StoreUnavailable
 from services.deadline import until
 from tests.unit.actors.fleet.scene import ended, report
@@ -61,7 +62,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 @pytest.fixture
 def outbox() -> Outbox:
-    return Outbox("m", lambda: "", time.monotonic)
+    return Outbox("m", AttemptLog().fields, time.monotonic)
 
 
 Start = Callable[[float], Pulse]
