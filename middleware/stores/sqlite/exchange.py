@@ -53,8 +53,7 @@ class Exchange:
         if kept is not None:
             self.keep(kept)
         if transitions.removes_its_note(answer, kept):
-            self._heeded.add(request.owner)
-            del self._notes[request.owner]
+            self._heed(request.owner)
         if transitions.names_its_key(request, answer):
             self._aliases[request.owner] = (request.digest, self.now + request.lease_ms + request.ttl_ms)
         return answer
@@ -65,7 +64,7 @@ class Exchange:
         if kept is None:
             return False
         if outcome.ending is Ending.ABORTED:
-            self._heeded.add(outcome.claim.request.owner)
+            self._heed(outcome.claim.request.owner)
         return self.keep(kept)
 
     def abort(self, message_id: str, digests: Iterable[str]) -> Abort:
@@ -118,6 +117,11 @@ class Exchange:
             [self._fence] = self._raw.execute(_LAST_FENCE).fetchone() or [0]
         self._fence = max(self._fence, self.now * 1000) + 1
         return self._fence
+
+    def _heed(self, owner: str) -> None:
+        """Let the note of *owner* be gone, for what follows in this exchange too."""
+        self._notes.pop(owner, None)
+        self._heeded.add(owner)
 
     def write(self) -> None:
         """Write what has changed."""

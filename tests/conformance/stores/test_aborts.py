@@ -203,3 +203,15 @@ def test_no_more_notes_are_kept_than_a_store_can_bear(subject: Subject, monkeypa
     for number in range(5):
         subject.store.abort(f"n{number}", [])
     assert noted(subject.store) == ["n2", "n3", "n4"]
+
+
+def test_an_attempt_that_ends_as_aborted_takes_its_note_with_it_for_what_comes_at_once(store: Store) -> None:
+    held = claim(store, owner="m1")
+    assert abort(store) is Abort.RUNNING
+
+    other = request(owner="m1", key="other")
+    counted, [answer] = store.exchange([Outcome(held, Ending.ABORTED)], [other])
+
+    assert counted == [True]
+    assert answer.verdict is Verdict.RUN
+    assert noted(store) == []
