@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeGuard
 
-from middleware.attempt_log import Write
+from middleware.attempt_log import LONGEST_NAME, Write, fields_of, printable_name
 from middleware.attempt_log import log as attempts
+from middleware.ended import Ended
 from middleware.log_context import attempt_fields, bound_here
+from middleware.process import process_name
 
 # The attributes of records that have fields of their own.
 _FIELDS = ("attempt", "dead_letter")
@@ -99,8 +101,8 @@ def together() -> Iterator[Write | None]:
     outer = [_swap(handler, buffer) for handler, buffer in zip(streams, buffers, strict=True)]
     is_ours = handlers == _json_handlers == streams and _is_plain(attempts) and not any(map(_filters, streams))
 
-    def write(at: float, fields: Mapping[str, Any]) -> None:
-        line = _line_of(at, fields)
+    def write(ended: Ended, version: str) -> None:
+        line = line_of(ended, version)
         for buffer in buffers:
             buffer.write(line)
 
@@ -145,18 +147,39 @@ def _spread(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[s
     return line
 
 
-def _line_of(at: float, fields: Mapping[str, Any]) -> str:
-    """Return what the formatter makes of an attempt at INFO."""
-    second = int(at)
-    return f'{_HEAD}{_iso(second)}.{int((at - second) * 1e6):06d}Z", {_json(fields)[1:]}\n'
+def line_of(ended: Ended, version: str) -> str:
+    """Return what the formatter makes of an attempt at INFO, at a quarter of the cost."""
+    second = int(ended.at)
+    begin = f'{_HEAD}{_iso(second)}.{int((ended.at - second) * 1e6):06d}Z", '
+    message = ended.message
+    message_id = message.message_id
+    if not vars(message).keys().isdisjoint(_MORE) or "tick" in message.options or len(message_id) > LONGEST_NAME:
+        return f"{begin}{json.dumps(fields_of(ended, version), default=str)[1:]}\n"
+    return (
+        f'{begin}"message_id": {_quoted(printable_name(message_id))}, '
+        f"{_place(message.actor_name, message.queue_name)}, "
+        f'"attempt": {ended.number}, "outcome": "{ended.outcome}", "wait_ms": {ended.wait_ms}, '
+        f'"duration_ms": {ended.duration_ms}, {_maker(process_name(), version)}{_keyed(ended.key)}}}\n'
+    )
 
 
-def _json(fields: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(fields)
-    except (TypeError, ValueError):
-        # What an application's redaction has put there is its own.
-        return json.dumps(fields, default=str, skipkeys=True)
+_quoted = json.encoder.encode_basestring_ascii
+# What few messages have, and makes lines longer.
+_MORE = ("trace_ids", "log_context")
+
+
+def _keyed(key: str | None) -> str:
+    return "" if key is None else f', "key": {_quoted(key)}'
+
+
+@lru_cache(maxsize=1_000)
+def _place(actor: str, queue: str) -> str:
+    return json.dumps({"actor": printable_name(actor), "queue": queue})[1:-1]
+
+
+@lru_cache(maxsize=2)
+def _maker(worker: str, version: str) -> str:
+    return json.dumps({"worker": worker} | ({"version": version} if version else {}))[1:-1]
 
 
 _HEAD = f'{{"event": "attempt", "level": "info", "logger": "{attempts.name}", "timestamp": "'

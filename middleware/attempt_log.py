@@ -24,8 +24,8 @@ LONGEST_ARGUMENTS = 1_000
 
 log = logging.getLogger(__name__)
 
-# Takes when an attempt ended, in seconds since the Unix epoch, and its fields.
-Write = Callable[[float, Mapping[str, Any]], None]
+# Writes the line of an attempt at INFO; takes how it ended, and the version of the application.
+Write = Callable[[Ended, str], None]
 
 
 class AttemptLog:
@@ -70,7 +70,11 @@ class AttemptLog:
             return
         version, arguments, redact = self._version(), self._arguments(), self._redact()
         with self._together() as write:
+            is_plain = write is not None and not arguments and redact is None and log.isEnabledFor(logging.INFO)
             for ended in batch:
+                if is_plain and write is not None and not ended.is_bad:
+                    write(ended, version)
+                    continue
                 level = logging.WARNING if ended.is_bad else logging.INFO
                 if not log.isEnabledFor(level):
                     continue
@@ -80,10 +84,7 @@ class AttemptLog:
                 error = _printable(ended.error)
                 if redact is not None:
                     fields, error = redacted(fields, error, redact)
-                if write is not None and level == logging.INFO:
-                    write(ended.at, fields)
-                else:
-                    _log(level, ended, fields, error)
+                _log(level, ended, fields, error)
 
     def fields(self, ended: Ended) -> dict[str, Any]:
         """Return what else may be told of an attempt: what its line has, without arguments and traceback."""
@@ -121,8 +122,8 @@ def fields_of(ended: Ended, version: str) -> dict[str, Any]:
     """Return what is told of an attempt, in JSON's types; *version* is that of the application."""
     message, error = ended.message, ended.error
     fields: dict[str, Any] = {
-        "message_id": _name(message.message_id),
-        "actor": _name(message.actor_name),
+        "message_id": printable_name(message.message_id),
+        "actor": printable_name(message.actor_name),
         "queue": message.queue_name,
         "attempt": ended.number,
         "outcome": ended.outcome,
@@ -158,6 +159,7 @@ def _arguments_of(message: dramatiq.MessageProxy) -> dict[str, str]:
     }
 
 
-def _name(text: str) -> str:
+def printable_name(text: str) -> str:
+    """Return an id or a name as it is logged: short, and of Unicode."""
     # What other producers send may be no Unicode, and long.
     return text if text.isascii() and len(text) <= LONGEST_NAME else text_of(text, LONGEST_NAME)

@@ -13,7 +13,6 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import Middleware
 
-from middleware.aborted import is_aborted
 from middleware.age_limit import age_of
 from middleware.ended import Ended
 from middleware.guarded import concludes
@@ -55,8 +54,9 @@ class Attempts(Middleware):
         exception: BaseException | None = None,
     ) -> None:
         """Note how the attempt ends."""
+        outcome = outcome_of(message, exception)
         # Somebody has asked for an abort: it is nothing to look at.
-        self._note(message, outcome_of(message, exception), None if is_aborted(message) else exception)
+        self._note(message, outcome, exception if outcome != "aborted" else None)
 
     def after_skip_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Note an attempt that did not run."""

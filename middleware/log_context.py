@@ -80,7 +80,7 @@ class LogContext(Middleware):
 
     def before_process_message(self, broker: dramatiq.Broker, message: dramatiq.MessageProxy) -> None:
         """Bind what *message* has brought."""
-        vars(message)["outer_context"] = copy_context() if _STRUCTLOG in sys.modules else _NOTHING_BOUND
+        vars(message)["outer_context"] = copy_context() if _has_variables() else _NOTHING_BOUND
         _running.set(message)
         carried: Any = message.options.get(OPTION)
         # Anybody could have put anything there.
@@ -152,7 +152,7 @@ def _end(message: dramatiq.MessageProxy) -> None:
         return  # another hook has kept it from starting
     _running.set(None)
     prefix = getattr(sys.modules.get(_STRUCTLOG), "STRUCTLOG_KEY_PREFIX", None)
-    if prefix is None:
+    if prefix is None or (outer is _NOTHING_BOUND and not _has_variables()):
         return
     now = copy_context()
     try:
@@ -165,6 +165,12 @@ def _end(message: dramatiq.MessageProxy) -> None:
         # That is how structlog itself clears them.
         if variable.name.startswith(prefix) and (was := outer.get(variable, ...)) is not value:
             variable.set(was)
+
+
+def _has_variables() -> bool:
+    """Return whether anything was ever bound with structlog in this process; a look takes a tenth of a copy's time."""
+    module = sys.modules.get(_STRUCTLOG)
+    return bool(getattr(module, "_CONTEXT_VARS", module is not None))
 
 
 def _name(text: str) -> str:

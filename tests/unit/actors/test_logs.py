@@ -44,8 +44,15 @@ def one_handler() -> Iterator[Stream]:
         logs._json_handlers.clear()
 
 
-def ended(outcome: str = "done", error: BaseException | None = None, name: str = "work") -> Ended:
-    message = dramatiq.MessageProxy(dramatiq.Message[Any]("default", name, (), {}, {}, message_id="m1"))
+def ended(
+    outcome: str = "done",
+    error: BaseException | None = None,
+    name: str = "work",
+    message_id: str = "m1",
+    options: dict[str, Any] | None = None,
+) -> Ended:
+    options = options or {}
+    message = dramatiq.MessageProxy(dramatiq.Message[Any]("default", name, (), {}, options, message_id=message_id))
     return Ended(message, outcome, error, 3, 1.25, 1_790_000_000.5)
 
 
@@ -62,14 +69,28 @@ def test_the_lines_of_a_batch_are_one_write() -> None:
         assert stream.writes == 1
 
 
-def test_a_line_is_the_same_whether_it_is_written_past_the_logging_module_or_not() -> None:
+TICK = {"tick": {"schedule": "nightly", "time": "2026-09-21T14:13:20+00:00"}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": "wörk \udce9"},
+        {"message_id": "m\u00ef \udce9"},
+        {"message_id": "m" * 300, "name": "n" * 300},
+        {"options": TICK},
+        {"options": {"retries": 2}, "outcome": "duplicate"},
+    ],
+)
+def test_a_line_is_the_same_whether_it_is_written_past_the_logging_module_or_not(fields: dict[str, Any]) -> None:
     with one_handler() as stream:
         logs.write_json()
         log = AttemptLog(version=lambda: "build 7", together=logs.together)
 
-        log([ended(name="wörk \udce9")])
+        log([ended(**fields)])
         attempts.addFilter(every_line)
-        log([ended(name="wörk \udce9")])
+        log([ended(**fields)])
         attempts.removeFilter(every_line)
 
         past, through = map(json.loads, stream.getvalue().splitlines())
