@@ -144,6 +144,8 @@ def test_an_outage_is_said_once_and_it_goes_on_after_it(
         outbox([ended()])
         fleet.is_down = None
         until(lambda: fleet.beats >= 1, seconds=FEW_S, what="a report")
+        # It is said once the report is kept.
+        until(lambda: len(caplog.records) > 1, seconds=FEW_S, what="a word that it goes on")
     warning, again = caplog.records
     assert (warning.levelno, again.levelno) == (logging.WARNING, logging.INFO)
     assert "are not kept" in warning.message
