@@ -92,8 +92,8 @@ def together() -> Iterator[Write | None]:
     A write and a flush a line cost more than the line, and let go of the interpreter each time.
 
     Yields:
-        What writes the line of an attempt past the logging module, at a fifth of the cost; None where that would make
-        a difference: nobody has asked for JSON, or there is a handler or a filter of somebody else's.
+        What writes the line of an attempt past the logging module, at a fraction of the cost; None where that would
+        make a difference: nobody has asked for JSON, or there is a handler or a filter of somebody else's.
     """
     handlers = logging.getLogger().handlers
     streams = [handler for handler in handlers if _writes_a_stream(handler)]
@@ -148,7 +148,7 @@ def _spread(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[s
 
 
 def line_of(ended: Ended, version: str) -> str:
-    """Return what the formatter makes of an attempt at INFO, at a quarter of the cost."""
+    """Return what the formatter makes of an attempt at INFO, at a fraction of the cost."""
     second = int(ended.at)
     begin = f'{_HEAD}{_iso(second)}.{int((ended.at - second) * 1e6):06d}Z", '
     message = ended.message

@@ -70,10 +70,10 @@ class AttemptLog:
             return
         version, arguments, redact = self._version(), self._arguments(), self._redact()
         with self._together() as write:
-            is_plain = write is not None and not arguments and redact is None and log.isEnabledFor(logging.INFO)
+            plain = write if not arguments and redact is None and log.isEnabledFor(logging.INFO) else None
             for ended in batch:
-                if is_plain and write is not None and not ended.is_bad:
-                    write(ended, version)
+                if plain is not None and not ended.is_bad:
+                    plain(ended, version)
                     continue
                 level = logging.WARNING if ended.is_bad else logging.INFO
                 if not log.isEnabledFor(level):

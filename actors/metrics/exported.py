@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from actors.metrics.looks import Depth, Seen
@@ -28,15 +29,12 @@ def families(depths: Sequence[Depth] | None, seen: Seen | None, *, took_s: float
     if depths is None or seen is None:
         return
     yield from _queues(depths)
-    oldest = GaugeMetricFamily(
+    yield _times(
         "actors_dead_letter_oldest_timestamp_seconds",
         "When the oldest dead letter of a queue died.",
-        labels=("queue",),
-        unit="seconds",
+        "queue",
+        seen.oldest,
     )
-    for queue, died in seen.oldest.items():
-        oldest.add_metric((queue,), died.timestamp())
-    yield oldest
     yield from _schedules(seen)
 
 
@@ -57,25 +55,18 @@ def _schedules(seen: Seen) -> Iterator[Any]:
     from prometheus_client.core import GaugeMetricFamily
 
     overview = seen.overview
-    succeeded = GaugeMetricFamily(
+    yield _times(
         "actors_schedule_last_success_timestamp_seconds",
         "When a run of a schedule last succeeded; absent where there is no record of one.",
-        labels=("schedule",),
-        unit="seconds",
+        "schedule",
+        overview.succeeded,
     )
-    for name, at in overview.succeeded.items():
-        succeeded.add_metric((name,), at.timestamp())
-    yield succeeded
-    following = GaugeMetricFamily(
+    yield _times(
         "actors_schedule_next_timestamp_seconds",
         "When the next tick of a schedule is due; absent for one that is paused.",
-        labels=("schedule",),
-        unit="seconds",
+        "schedule",
+        overview.next,
     )
-    for name, due in overview.next.items():
-        if due is not None:
-            following.add_metric((name,), due.timestamp())
-    yield following
     yield GaugeMetricFamily(
         "actors_schedules_left_out", "Schedules that have no numbers here, since there are too many.", overview.left_out
     )
@@ -84,3 +75,14 @@ def _schedules(seen: Seen) -> Iterator[Any]:
         schedulers.add_metric((role.replace(" ", "_"),), overview.roles.get(role, 0))
     schedulers.add_metric(("silent",), overview.silent)
     yield schedulers
+
+
+def _times(name: str, text: str, label: str, times: Mapping[str, datetime | None]) -> Any:
+    """Return a gauge of *times* by *label*, without those that are None."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    gauge = GaugeMetricFamily(name, text, labels=(label,), unit="seconds")
+    for value, time in times.items():
+        if time is not None:
+            gauge.add_metric((value,), time.timestamp())
+    return gauge

@@ -52,3 +52,13 @@ def ended(actor: str = "charge", outcome: str = "done", duration_ms: float = 1.0
     error = ValueError("no data") if outcome in ("retried", "dead") else None
     values = {"error": error, "wait_ms": 5, "at": NOW / 1_000, **fields}
     return Ended(dramatiq.MessageProxy(message), outcome, duration_ms=duration_ms, **values)
+
+
+class Clock:
+    """Stands still until its time is set."""
+
+    def __init__(self, time_s: float = 0.0) -> None:
+        self.time_s = time_s
+
+    def __call__(self) -> float:
+        return self.time_s

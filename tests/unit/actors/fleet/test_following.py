@@ -10,20 +10,12 @@ import pytest
 from actors.fleet import Interest
 from actors.fleet.following import LEASE_S, Filter, Following, decoded
 from actors.fleet.memory import MemoryFleet
-from tests.unit.actors.fleet.scene import report
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.time_s
+from tests.unit.actors.fleet.scene import Clock, report
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000.0)
 
 
 @pytest.fixture

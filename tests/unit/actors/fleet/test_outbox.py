@@ -9,15 +9,7 @@ import pytest
 
 from actors.fleet.outbox import PER_S, Outbox
 from middleware import AttemptLog
-from tests.unit.actors.fleet.scene import NOW, ended
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time_s = 0.0
-
-    def __call__(self) -> float:
-        return self.time_s
+from tests.unit.actors.fleet.scene import NOW, Clock, ended
 
 
 @pytest.fixture
